@@ -1,0 +1,86 @@
+"""What each command is asked to do: frozen, checked, independent of where it was asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from fomm_cli.errors import InputError
+
+
+@dataclass(frozen=True)
+class AnimateJob:
+    """Animate a source picture by a driving video. Times in seconds of the driving video, frames from 0.
+
+    Attributes:
+        source_image: the picture to animate.
+        driving_video: a video, a folder of frames, or a picture.
+        result_video: where to write; None for result.mp4, or result.png for a driving picture.
+        checkpoint: weights; None for the small model in the package.
+        config: bundled name or file; None for the checkpoint's own.
+        relative: transfer the motion since the initial frame rather than the pose itself.
+        adapt_scale: scale relative motion by the ratio of the sizes of the faces.
+        find_best_frame: take the driving frame most like the source as the initial one.
+        best_frame: take this driving frame as the initial one.
+        audio: carry over the sound of the driving video.
+        device: auto, cpu, cuda, cuda:N or mps.
+        align_corners: sampling convention, see `Animator.load`.
+        fit: how pictures that are not square are brought to the model's size.
+        start: where in the driving video to begin.
+        end: where to stop, exclusive; None for its end.
+        max_frames: stop after so many frames.
+        fps: frames per second of a folder of frames.
+        crf: quality of the encoded video, lower is better; None for the default of the format.
+        visualize: also write source, driving and result side by side with their key points.
+    """
+
+    source_image: Path
+    driving_video: Path
+    result_video: Path | None = None
+    checkpoint: Path | None = None
+    config: str | None = None
+    relative: bool = True
+    adapt_scale: bool = True
+    find_best_frame: bool = False
+    best_frame: int | None = None
+    audio: bool = False
+    device: str = "auto"
+    align_corners: bool = True
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    start: float = 0.0
+    end: float | None = None
+    max_frames: int | None = None
+    fps: Fraction | None = None
+    crf: int | None = None
+    visualize: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(math.isfinite(self.start) and self.start >= 0, "--start", self.start, "seconds, 0 or more")
+        if self.end is not None:
+            allowed = f"seconds, more than --start ({self.start:g})"
+            _require(math.isfinite(self.end) and self.end > self.start, "--end", self.end, allowed)
+        _require(self.max_frames is None or self.max_frames > 0, "--max_frames", self.max_frames, "1 or more")
+        _require(self.best_frame is None or self.best_frame >= 0, "--best_frame", self.best_frame, "0 or more")
+        _require(self.crf is None or 0 <= self.crf <= 51, "--crf", self.crf, "0 (best) to 51")
+        _require(self.fps is None or 0 < self.fps <= 1000, "--fps", self.fps, "frames per second, up to 1000")
+        if self.find_best_frame and self.best_frame is not None:
+            raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
+
+
+def _require(met: bool, flag: str, value: object, allowed: str) -> None:
+    if not met:
+        raise InputError(f"{flag} {value} is impossible", f"Allowed: {allowed}")
+
+
+@dataclass(frozen=True)
+class ConvertJob:
+    """Write the two networks of a checkpoint, with their config, to a small safetensors file."""
+
+    checkpoint: Path
+    target: Path
+    config: str | None = None
+    half: bool = False

@@ -1,0 +1,49 @@
+"""Key points with their Jacobians: what the detector finds and the motion is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class KeyPoints:
+    """K key points for each of B pictures.
+
+    Attributes:
+        value: positions, shape (B, K, 2), x before y, in [-1, 1] from the centre of the first pixel to the
+            centre of the last.
+        jacobian: local affine motion around each point, shape (B, K, 2, 2); None for a zero-order model.
+    """
+
+    value: Tensor
+    jacobian: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.value.shape[0]
+
+    def __getitem__(self, index: slice) -> KeyPoints:
+        """The key points of some of the pictures."""
+        return KeyPoints(self.value[index], None if self.jacobian is None else self.jacobian[index])
+
+
+def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Inverse of 2x2 matrices in closed form, finite for any input.
+
+    Args:
+        matrix: shape (..., 2, 2).
+
+    Returns:
+        The inverses, shape (..., 2, 2), with the identity in place of what has no usable inverse, and a boolean
+        mask of those places, shape (...).
+    """
+    a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
+    determinant = a * d - b * c
+    # "not above" rather than "below": NaN counts as singular too
+    singular = ~(determinant.abs() > 1e-6 * ((a * d).abs() + (b * c).abs())) | ~torch.isfinite(determinant)
+    adjugate = torch.stack((torch.stack((d, -b), -1), torch.stack((-c, a), -1)), -2)
+    inverse = adjugate / torch.where(singular, torch.ones_like(determinant), determinant)[..., None, None]
+    identity = torch.eye(2, dtype=matrix.dtype, device=matrix.device)
+    return torch.where(singular[..., None, None], identity, inverse), singular

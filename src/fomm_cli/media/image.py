@@ -1,0 +1,205 @@
+"""One still picture: reading whatever people have, writing PNG and JPEG."""
+
+from __future__ import annotations
+
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.media.checks import MAX_PIXELS, check_content, check_file, check_pixels, too_large
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+_JPEG_QUALITY = 95
+_EXIF_DESCRIPTION = 0x010E
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
+_ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
+# What Pillow's decoders let out on damaged files.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error)
+_warnings_lock = threading.Lock()
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a picture, or the first frame of a video.
+
+    Returns:
+        uint8 (H, W, 3) RGB, turned upright by its EXIF tag, transparency over white.
+
+    Raises:
+        InputError: the file is missing, empty, damaged, too large or no picture.
+    """
+    check_file(path, "picture")
+    with _pillow(path):
+        try:
+            image = _open(path)
+        except UnidentifiedImageError:
+            image = None
+        except _DAMAGE as error:
+            raise _damaged(path) from error
+        if image is not None:
+            with image:
+                return _decode(path, image)
+    return _read_video_frame(path)
+
+
+def is_still_image(path: Path) -> bool:
+    """Whether the file is a picture with exactly one frame; False for videos and animated GIFs."""
+    try:
+        with _pillow(path), _open(path) as image:
+            return image.format not in _ANIMATED_FORMATS or not getattr(image, "is_animated", False)
+    except InputError:
+        return True  # too large, which read_image reports
+    except _DAMAGE:
+        return False
+
+
+def write_image(path: Path, frame: np.ndarray, metadata: dict[str, str]) -> None:
+    """Write a picture and what it is about.
+
+    Args:
+        path: ends in .png, .jpg or .jpeg.
+        frame: uint8 (H, W, 3) RGB.
+        metadata: texts to store, such as ``title`` and ``comment``; JPEG keeps these two.
+
+    Raises:
+        InputError: another suffix.
+        FommError: the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in PICTURE_SUFFIXES:
+        raise InputError(f"{path} is no picture name", f"End it in one of {' '.join(PICTURE_SUFFIXES)}")
+    image = Image.fromarray(frame)
+    try:
+        if suffix == ".png":
+            image.save(path, format="PNG", pnginfo=_png_info(metadata))
+        else:
+            exif = Image.Exif()
+            if title := metadata.get("title"):
+                exif[_EXIF_DESCRIPTION] = title
+            comment = metadata.get("comment", "").encode()
+            image.save(path, format="JPEG", quality=_JPEG_QUALITY, subsampling=0, exif=exif, comment=comment)
+    except OSError as error:
+        raise FommError(f"{path} cannot be written: {error.strerror or error}", "Check space and permissions.") from error
+
+
+def _png_info(metadata: dict[str, str]) -> PngInfo:
+    info = PngInfo()
+    for key, text in metadata.items():
+        info.add_text(key.capitalize(), text)  # PNG registers Title, Comment, Author
+    return info
+
+
+def composite_over_white(rgba: np.ndarray) -> np.ndarray:
+    """Lay uint8 (H, W, 4) RGBA over white and return uint8 (H, W, 3)."""
+    alpha = rgba[..., 3:]
+    if alpha.min(initial=255) == 255:
+        return np.ascontiguousarray(rgba[..., :3])
+    opaque = alpha.astype(np.uint16)
+    blended = rgba[..., :3] * opaque + 255 * (255 - opaque)
+    return ((blended + 127) // 255).astype(np.uint8)
+
+
+@contextmanager
+def _pillow(path: Path) -> Iterator[None]:
+    """Keep Pillow's warnings inside and say its bomb alarm in our words.
+
+    The warning filters belong to the whole process, so one thread at a time.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Image.DecompressionBombError as error:
+            pixels = re.search(r"\d+", str(error))
+            raise too_large(path, int(pixels[0]) if pixels else MAX_PIXELS) from error
+
+
+def _open(path: Path) -> Image.Image:
+    Image.init()
+    return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
+
+
+def _decode(path: Path, image: Image.Image) -> np.ndarray:
+    check_pixels(path, *image.size)
+    try:
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except _DAMAGE as error:
+        if image.format == "TIFF":
+            return _read_tiff(path)
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path} is damaged or incomplete", "Download or copy the picture again.")
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    """Turn any Pillow mode into uint8 (H, W, 3)."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_to_rgb(np.asarray(image))
+    if image.has_transparency_data:
+        return composite_over_white(np.asarray(image.convert("RGBA")))
+    return np.array(image.convert("RGB"))
+
+
+def _read_tiff(path: Path) -> np.ndarray:
+    """Read the TIFF layouts that Pillow does not know, such as float or planar 16-bit colour."""
+    try:
+        pixels = np.asarray(iio.imread(path, plugin="tifffile", index=0))
+    except (*_DAMAGE, RuntimeError, ImportError) as error:
+        raise _damaged(path) from error
+    if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4):
+        pixels = np.moveaxis(pixels, 0, -1)  # planar: (C, H, W) -> (H, W, C)
+    if pixels.ndim not in (2, 3):
+        raise _damaged(path)
+    return _deep_to_rgb(pixels)
+
+
+def _deep_to_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Scale (H, W) or (H, W, C) of any number type to uint8 (H, W, 3)."""
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    values = np.nan_to_num(pixels.astype(np.float64), posinf=0.0, neginf=0.0)
+    bytes_ = np.rint(values.clip(0) * (255 / _full_scale(pixels.dtype, values.max(initial=0)))).astype(np.uint8)
+    channels = bytes_.shape[2]
+    if channels == 4:
+        return composite_over_white(bytes_)
+    return bytes_[..., :3] if channels == 3 else np.repeat(bytes_[..., :1], 3, axis=2)
+
+
+def _full_scale(kind: np.dtype, brightest: float) -> float:
+    """Find the value that means white.
+
+    16-bit greys often come in wider types, so those are judged by their content.
+    """
+    if kind in (np.uint8, np.uint16):
+        return float(np.iinfo(kind).max)
+    if np.issubdtype(kind, np.floating) and brightest <= 1:
+        return 1.0
+    steps = (255.0, 65535.0) if np.issubdtype(kind, np.floating) else (65535.0, 2.0**31 - 1)
+    return next((step for step in steps if brightest <= step), brightest)
+
+
+def _read_video_frame(path: Path) -> np.ndarray:
+    # The reader of folders needs this module, so it can only be imported late.
+    from fomm_cli.media.video_reader import open_clip
+
+    check_content(path, "picture")
+    try:
+        frames = open_clip(path, max_frames=1).frames()
+        return next(frames).image
+    except InputError as error:
+        raise InputError(
+            f"{path} is damaged or not a picture", "Give a PNG, JPEG, WebP, BMP, TIFF or GIF file."
+        ) from error

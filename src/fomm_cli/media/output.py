@@ -1,0 +1,138 @@
+"""Results appear whole or not at all."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fomm_cli.errors import FommError, InputError
+
+_FRAME_NUMBER = re.compile(r"%(?:0(\d+))?d")
+_STEM_CHARACTERS = 40  # keeps the temporary name inside every file system's limit
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a hidden temporary path beside ``path``, same suffix; it takes its place if the block succeeds.
+
+    A symbolic link stays: the file it points to is replaced. On any exception the temporary file is removed.
+
+    Raises:
+        InputError: the folder is missing or cannot be written to, or ``path`` is a folder.
+        FommError: nothing was written, or the finished file cannot be moved into place.
+    """
+    target = path.resolve() if path.is_symlink() else path
+    if target.is_dir():
+        raise InputError(f"{path} is a folder", "Name a file to write.")
+    part = _temporary_beside(target)
+    try:
+        with _creating(part, path):
+            part.touch(exist_ok=False)
+        yield part
+        if part.stat().st_size == 0:
+            raise FommError(f"Nothing was written to {path}", "Report this, please.")
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    try:
+        part.replace(target)
+    except OSError as error:
+        # The work of hours is in there: rather an odd name than nothing.
+        raise FommError(
+            f"{path} cannot be replaced: {error.strerror}",
+            f"Close the program that has it open; the finished result is {part}",
+        ) from error
+
+
+@contextmanager
+def replacing_frames(pattern: Path) -> Iterator[Path]:
+    """Yield a pattern in a temporary folder; its frames replace those of ``pattern`` if the block succeeds.
+
+    Frames of an earlier run that match ``pattern`` go, other files stay. On any exception all is as it was.
+
+    Args:
+        pattern: such as ``folder/%05d.png``; the folder is created, its parent must exist.
+
+    Raises:
+        InputError: the parent of the folder is missing or the place cannot be written to.
+        FommError: the finished frames cannot be moved into place.
+    """
+    folder = pattern.parent
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder", "Name a folder for the frames.")
+    part = _temporary_beside(folder / "frames" if folder.is_dir() else folder)
+    try:
+        with _creating(part, folder):
+            part.mkdir()
+        yield part / pattern.name
+        if folder.is_dir():
+            _exchange_frames(part, pattern)
+        else:
+            part.rename(folder)
+    except OSError as error:
+        raise FommError(f"The frames cannot be moved to {folder}: {error.strerror}", "Check its permissions.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def is_frame_pattern(path: Path) -> bool:
+    """Whether the name holds one frame number, as ``%05d.png`` or ``frame_%d.jpg`` do."""
+    return len(_FRAME_NUMBER.findall(path.name)) == 1
+
+
+def frame_path(pattern: Path, index: int) -> Path:
+    """Return the path of frame ``index``: ``%05d.png`` and 7 give ``00007.png``."""
+    return pattern.with_name(_FRAME_NUMBER.sub(lambda field: f"{index:0{field[1] or 0}d}", pattern.name))
+
+
+def _temporary_beside(target: Path) -> Path:
+    name = f".{target.stem[:_STEM_CHARACTERS]}.{secrets.token_hex(4)}.part{target.suffix}"
+    return target.with_name(name)
+
+
+@contextmanager
+def _creating(part: Path, wanted: Path) -> Iterator[None]:
+    """Say why the temporary ``part`` of ``wanted`` cannot be created."""
+    folder = part.parent
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"There is no folder {folder} to write {wanted.name} to", f"Create it: mkdir {folder}") from error
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}", "Choose another folder.") from error
+
+
+def _exchange_frames(part: Path, pattern: Path) -> None:
+    """Move the frames in ``part`` to the folder of ``pattern`` and the frames of an earlier run out of it."""
+    folder = pattern.parent
+    old = [path for path in folder.iterdir() if _matches(pattern, path.name)]
+    new = sorted(part.iterdir())
+    attic = part / "old"
+    attic.mkdir()
+    _move_all([(path, attic / path.name) for path in old] + [(path, folder / path.name) for path in new])
+
+
+def _matches(pattern: Path, name: str) -> bool:
+    field = _FRAME_NUMBER.search(pattern.name)
+    if field is None:
+        return False
+    number = rf"\d{{{field[1] or 1},}}"
+    expression = re.escape(pattern.name[: field.start()]) + number + re.escape(pattern.name[field.end() :])
+    return re.fullmatch(expression, name) is not None
+
+
+def _move_all(moves: list[tuple[Path, Path]]) -> None:
+    """Make every move, or none if one fails."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for origin, target in moves:
+            origin.replace(target)
+            done.append((origin, target))
+    except BaseException:
+        for origin, target in reversed(done):
+            target.replace(origin)
+        raise

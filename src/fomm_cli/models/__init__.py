@@ -1,0 +1,1 @@
+"""The networks, and the files their weights come from."""

@@ -1,0 +1,17 @@
+"""The small model in the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+def bundled_checkpoint() -> Path:
+    """The checkpoint that runs without a download; its config is inside."""
+    return ASSETS / "mini-256.safetensors"
+
+
+def sample() -> tuple[Path, Path]:
+    """A source picture (Eileen Collins, NASA) and a driving video, for a first run; both in the public domain."""
+    return ASSETS / "samples" / "source.png", ASSETS / "samples" / "driving.mp4"

@@ -1,0 +1,203 @@
+"""Checkpoint files: the published `.pth.tar` format, `.safetensors`, and what people mistake for them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import pickle
+import re
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fomm_cli.config import Config, parse_config
+from fomm_cli.errors import InputError
+from fomm_cli.hashing import sha256_of
+
+NETWORKS = ("generator", "kp_detector")
+
+DOWNLOAD_AGAIN = "Download it again and compare sizes (vox-cpk.pth.tar has 728,766,691 bytes)"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights of the two networks.
+
+    Attributes:
+        name: file name, for messages.
+        networks: float32 tensors by network (`generator`, `kp_detector`) and name.
+        config: the config in the file's metadata, if it has one.
+        sha256: of the file.
+    """
+
+    name: str
+    networks: dict[str, dict[str, Tensor]]
+    config: Config | None
+    sha256: str
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read weights, never code.
+
+    Args:
+        path: the published format (legacy or zip serialisation) or safetensors; told apart by content, not by name.
+
+    Raises:
+        InputError: it is missing, something else, damaged, or the weights of another model.
+    """
+    _check_is_file(path)
+    with path.open("rb") as file:
+        head = file.read(1024)
+    _check_is_no_lookalike(path, head)
+    if head[8:9] == b"{":
+        tensors, config = _read_safetensors(path)
+    else:
+        tensors, config = _read_torch(path), None
+    networks = {name: _checked_tensors(path, name, tensors[name]) for name in NETWORKS}
+    return Checkpoint(path.name, networks, config, sha256_of(path))
+
+
+def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, half: bool) -> None:
+    """Write the two networks, and the config as metadata, so that the file needs no `--config`.
+
+    Args:
+        checkpoint: the weights.
+        config: the config they belong to.
+        path: where to write.
+        half: store half precision, in half the size; read back as float32.
+    """
+    tensors = {
+        f"{network}.{key}": (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+        for network, weights in checkpoint.networks.items()
+        for key, tensor in weights.items()
+    }
+    metadata = {"format": "fomm", "config": config.model_dump_json(), "source_sha256": checkpoint.sha256}
+    save_file(tensors, path, metadata=metadata)
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(
+            f"the checkpoint {path} is a folder",
+            "A .pth.tar file is used as it is and must not be unpacked; give the file itself",
+        )
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}", _similar_file(path))
+
+
+def _similar_file(path: Path) -> str:
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"Did you mean {path.parent / close[0]}?" if close else "Check the path, or leave --checkpoint out"
+
+
+def _check_is_no_lookalike(path: Path, head: bytes) -> None:
+    """Name what the file is, where it is plainly not a checkpoint."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        raise InputError(f"the checkpoint {path} is empty", DOWNLOAD_AGAIN)
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        raise InputError(
+            f"the checkpoint {path} is a web page that was saved in place of the file",
+            "Open the address in a browser, confirm the download there, and save the file itself",
+        )
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(
+            f"the checkpoint {path} is a git-lfs pointer, not the weights",
+            "Run 'git lfs pull' in the repository it came from, or download the file itself",
+        )
+    if head.startswith(b"PK"):
+        if not zipfile.is_zipfile(path):
+            raise InputError(f"the checkpoint {path} is cut short", DOWNLOAD_AGAIN)
+    elif head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")) or tarfile.is_tarfile(path):
+        raise InputError(
+            f"the checkpoint {path} is an archive that somebody packed",
+            "Unpack it and give the .pth.tar file inside (that file itself is not to be unpacked)",
+        )
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise InputError(f"the checkpoint {path} is damaged or cut short ({error})", DOWNLOAD_AGAIN) from error
+    tensors = {
+        name: {key.removeprefix(f"{name}."): value for key, value in flat.items() if key.startswith(f"{name}.")}
+        for name in NETWORKS
+    }
+    _check_has_networks(path, {name: weights for name, weights in tensors.items() if weights}, list(flat))
+    return tensors, _config_in(metadata, path)
+
+
+def _config_in(metadata: Mapping[str, str], path: Path) -> Config | None:
+    if "config" not in metadata:
+        return None
+    try:
+        data = json.loads(metadata["config"])
+    except json.JSONDecodeError as error:
+        raise InputError(f"the config in the metadata of {path} is not JSON", "Convert it again") from error
+    return parse_config(data, f"{path} (metadata)")
+
+
+def _read_torch(path: Path) -> dict[str, dict[str, Tensor]]:
+    data = _load_pickle(path)
+    _check_has_networks(path, data if isinstance(data, dict) else {}, list(data) if isinstance(data, dict) else [])
+    return {name: data[name] for name in NETWORKS}
+
+
+def _load_pickle(path: Path) -> Any:
+    try:
+        # mapping keeps discriminator and optimizers out of memory; the legacy format cannot be mapped
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        if match := re.search(r"Unsupported (?:global|class|operand)[^\w]*(?:GLOBAL )?([\w.]+)", str(error)):
+            raise InputError(
+                f"the checkpoint {path} holds code ({match[1]}), not just weights, and was not opened",
+                "Get the weights from a source you trust; a safe file holds tensors only",
+            ) from error
+        raise InputError(f"{path} is no checkpoint, or a damaged one", DOWNLOAD_AGAIN) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
+        raise InputError(f"the checkpoint {path} is damaged or cut short", DOWNLOAD_AGAIN) from error
+
+
+def _check_has_networks(path: Path, networks: Mapping[str, object], keys: list[str]) -> None:
+    missing = [name for name in NETWORKS if not isinstance(networks.get(name), Mapping)]
+    if not missing:
+        return
+    if "inpainting_network" in keys:
+        found = "the weights of a Thin-Plate-Spline Motion Model"
+    else:
+        found = f"no weights of a First Order Motion Model (no {' and no '.join(missing)} in it)"
+    raise InputError(
+        f"the checkpoint {path} holds {found}", "Give a file in the published format, such as vox-cpk.pth.tar"
+    )
+
+
+def _checked_tensors(path: Path, network: str, weights: Mapping[str, object]) -> dict[str, Tensor]:
+    """The tensors in float32, without the prefix that DataParallel leaves in names."""
+    tensors = {}
+    for key, tensor in weights.items():
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"{network}.{key} in the checkpoint {path} is no tensor", DOWNLOAD_AGAIN)
+        if not torch.isfinite(tensor).all():
+            raise InputError(
+                f"{network}.{key} in the checkpoint {path} has values that are not finite",
+                "The training that wrote it had diverged; use an earlier checkpoint",
+            )
+        tensors[str(key).removeprefix("module.")] = _detached(tensor)
+    return tensors
+
+
+def _detached(tensor: Tensor) -> Tensor:
+    """The tensor in float32 (counters stay as they are) and in memory of its own: a mapped file can be closed."""
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)

@@ -1,0 +1,99 @@
+"""The dense-motion network (section 3.2 of the paper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fomm_cli.config import CommonParams, DenseMotionParams
+from fomm_cli.keypoints import KeyPoints, inverse_2x2
+from fomm_cli.models.grid import coordinate_grid, gaussian_heatmaps, warp
+from fomm_cli.models.layers import Hourglass, downsampling
+
+
+@dataclass(frozen=True)
+class DenseMotion:
+    """Where every pixel of a driving frame comes from in the source.
+
+    Attributes:
+        deformation: backward flow, shape (B, h, w, 2), in coordinates of [-1, 1].
+        mask: share of each local motion in the flow, background first, shape (B, K + 1, h, w), sums to 1 over dim 1.
+        occlusion_map: 1 where the source can be warped, 0 where it must be painted, shape (B, 1, h, w), or None.
+    """
+
+    deformation: Tensor
+    mask: Tensor
+    occlusion_map: Tensor | None
+
+
+class DenseMotionNetwork(nn.Module):
+    """Combines the local motions around the key points into one flow field."""
+
+    def __init__(
+        self, common: CommonParams, params: DenseMotionParams, *, estimate_occlusion_map: bool, align_corners: bool
+    ) -> None:
+        super().__init__()
+        local_motions = common.num_kp + 1
+        self.down = downsampling(common.num_channels, params.scale_factor)
+        self.hourglass = Hourglass(
+            local_motions * (common.num_channels + 1),
+            params.block_expansion,
+            params.max_features,
+            params.num_blocks,
+        )
+        self.mask = nn.Conv2d(self.hourglass.out_features, local_motions, 7, padding=3)
+        self.occlusion = nn.Conv2d(self.hourglass.out_features, 1, 7, padding=3) if estimate_occlusion_map else None
+        self.kp_variance = params.kp_variance
+        self.align_corners = align_corners
+
+    def forward(self, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> DenseMotion:
+        """Predict the flow from driving to source.
+
+        Args:
+            source: the source at the working size, `self.down(picture)`, shape (1 or B, 3, h, w).
+            kp_source: key points of the source, 1 or B.
+            kp_driving: key points that the source is to take, B.
+        """
+        height, width = source.shape[2:]
+        motions = local_motions(kp_source, kp_driving, height, width)  # (B, K + 1, h, w, 2)
+        heatmaps = self._heatmap_differences(kp_source, kp_driving, height, width)  # (B, K + 1, 1, h, w)
+        candidates = self._warp_by_each(source, motions)  # (B, K + 1, 3, h, w)
+        features = self.hourglass(torch.cat((heatmaps, candidates), dim=2).flatten(1, 2))
+        mask = F.softmax(self.mask(features), dim=1)
+        deformation = (motions * mask[..., None]).sum(dim=1)
+        occlusion_map = None if self.occlusion is None else torch.sigmoid(self.occlusion(features))
+        return DenseMotion(deformation, mask, occlusion_map)
+
+    def _heatmap_differences(self, kp_source: KeyPoints, kp_driving: KeyPoints, height: int, width: int) -> Tensor:
+        """Driving minus source Gaussians, shape (B, K + 1, 1, h, w); zero for the background (eq. 6)."""
+        heatmaps = gaussian_heatmaps(kp_driving.value, height, width, self.kp_variance) - gaussian_heatmaps(
+            kp_source.value, height, width, self.kp_variance
+        )
+        return F.pad(heatmaps, (0, 0, 0, 0, 1, 0))[:, :, None]
+
+    def _warp_by_each(self, source: Tensor, motions: Tensor) -> Tensor:
+        """The source warped by each local motion alone, shape (B, K + 1, 3, h, w)."""
+        batch, count, height, width, _ = motions.shape
+        # the motions below one another are one tall flow, so that the source is not copied for each
+        tall = warp(source, motions.reshape(batch, count * height, width, 2), align_corners=self.align_corners)
+        return tall.view(batch, -1, count, height, width).transpose(1, 2)
+
+
+def local_motions(kp_source: KeyPoints, kp_driving: KeyPoints, height: int, width: int) -> Tensor:
+    """First-order motion around each key point, from driving to source coordinates (eq. 4), background first.
+
+    Returns:
+        Shape (B, K + 1, height, width, 2).
+    """
+    grid = coordinate_grid(height, width, kp_driving.value)
+    offset = grid - kp_driving.value[:, :, None, None]  # (B, K, h, w, 2)
+    if kp_driving.jacobian is not None and kp_source.jacobian is not None:
+        inverse, _ = inverse_2x2(kp_driving.jacobian)
+        jacobian = kp_source.jacobian @ inverse  # (B, K, 2, 2)
+        offset = (offset.flatten(2, 3) @ jacobian.transpose(-1, -2)).view(offset.shape)
+    motions = offset + kp_source.value[:, :, None, None]
+    identity = grid.expand(motions.shape[0], 1, -1, -1, -1)
+    return torch.cat((identity, motions), dim=1)

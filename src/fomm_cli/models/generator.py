@@ -1,0 +1,93 @@
+"""The generator: encodes the source once, then warps and decodes it for every frame (section 3.2 of the paper)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fomm_cli.config import CommonParams, GeneratorParams
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
+from fomm_cli.models.grid import resize_flow, warp
+from fomm_cli.models.layers import DownBlock, ResBlock, SameBlock, UpBlock
+
+
+@dataclass(frozen=True)
+class EncodedSource:
+    """All of the source that every frame needs.
+
+    Attributes:
+        features: bottleneck features, shape (1 or B, C, H / 2^d, W / 2^d) for d down-sampling blocks.
+        thumbnail: the source at the working size of the dense-motion network, shape (1 or B, 3, h, w).
+    """
+
+    features: Tensor
+    thumbnail: Tensor
+
+
+class Generator(nn.Module):
+    """Occlusion-aware generator with its dense-motion network."""
+
+    def __init__(self, common: CommonParams, params: GeneratorParams, *, align_corners: bool = True) -> None:
+        super().__init__()
+        self.dense_motion_network = DenseMotionNetwork(
+            common,
+            params.dense_motion_params,
+            estimate_occlusion_map=params.estimate_occlusion_map,
+            align_corners=align_corners,
+        )
+        depth = params.num_down_blocks
+        widths = [min(params.max_features, params.block_expansion * 2**level) for level in range(depth + 1)]
+        self.first = SameBlock(common.num_channels, widths[0], kernel_size=7)
+        self.down_blocks = nn.ModuleList(DownBlock(widths[i], widths[i + 1]) for i in range(depth))
+        self.up_blocks = nn.ModuleList(UpBlock(widths[i + 1], widths[i]) for i in reversed(range(depth)))
+        self.bottleneck = nn.Sequential(
+            OrderedDict((f"r{i}", ResBlock(widths[-1])) for i in range(params.num_bottleneck_blocks))
+        )
+        self.final = nn.Conv2d(widths[0], common.num_channels, 7, padding=3)
+        self.align_corners = align_corners
+
+    def encode(self, source: Tensor) -> EncodedSource:
+        """Compute what depends on the source alone.
+
+        Args:
+            source: RGB in [0, 1], shape (1 or B, 3, H, W).
+        """
+        features = self.first(source)
+        for block in self.down_blocks:
+            features = block(features)
+        return EncodedSource(features, self.dense_motion_network.down(source))
+
+    def motion(self, source: EncodedSource, kp_source: KeyPoints, kp_driving: KeyPoints) -> DenseMotion:
+        """Predict the flow that brings the source to the driving key points."""
+        motion: DenseMotion = self.dense_motion_network(source.thumbnail, kp_source, kp_driving)
+        return motion
+
+    def decode(self, source: EncodedSource, motion: DenseMotion) -> Tensor:
+        """Warp the encoded source, paint what was hidden, decode.
+
+        Returns:
+            RGB in [0, 1], shape (B, 3, H, W).
+        """
+        out = self.warp(source.features, motion)
+        if motion.occlusion_map is not None:
+            out = out * F.interpolate(
+                motion.occlusion_map, size=out.shape[2:], mode="bilinear", align_corners=False
+            )
+        out = self.bottleneck(out)
+        for block in self.up_blocks:
+            out = block(out)
+        return torch.sigmoid(self.final(out))
+
+    def warp(self, picture: Tensor, motion: DenseMotion) -> Tensor:
+        """Warp a picture or feature map (1 or B, C, H, W) by the flow, resized to fit; returns (B, C, H, W)."""
+        return warp(picture, resize_flow(motion.deformation, *picture.shape[2:]), align_corners=self.align_corners)
+
+    def forward(self, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> Tensor:
+        """Encode and decode in one go; returns RGB in [0, 1], shape (B, 3, H, W)."""
+        encoded = self.encode(source)
+        return self.decode(encoded, self.motion(encoded, kp_source, kp_driving))

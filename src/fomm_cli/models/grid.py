@@ -1,0 +1,59 @@
+"""Coordinates: grids, Gaussians around key points, warping.
+
+Coordinates are (x, y) in [-1, 1], -1 at the centre of the first pixel and 1 at the centre of the last. Sampling with
+``align_corners=True`` uses the same convention, so that an identity flow returns the picture.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
+    """Coordinates of every pixel, shape (height, width, 2), with the dtype and device of `like`."""
+    y = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)
+    x = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device)
+    return torch.stack((x.expand(height, width), y[:, None].expand(height, width)), dim=-1)
+
+
+def gaussian_heatmaps(value: Tensor, height: int, width: int, variance: float) -> Tensor:
+    """A Gaussian of height 1 around each key point.
+
+    Args:
+        value: key-point positions, shape (B, K, 2).
+        height: rows of the heatmap.
+        width: columns of the heatmap.
+        variance: in squared coordinate units.
+
+    Returns:
+        Shape (B, K, height, width), in (0, 1].
+    """
+    grid = coordinate_grid(height, width, value)
+    x = torch.exp((grid[0, :, 0] - value[..., :1]).square() * (-0.5 / variance))  # (B, K, width)
+    y = torch.exp((grid[:, 0, 1] - value[..., 1:]).square() * (-0.5 / variance))  # (B, K, height)
+    return y[..., :, None] * x[..., None, :]  # a Gaussian is separable
+
+
+def warp(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
+    """Sample `picture` where `flow` points, bilinearly, zero outside.
+
+    Args:
+        picture: shape (1 or B, C, H, W).
+        flow: backward flow, shape (B, h, w, 2): for each target pixel, where it comes from.
+        align_corners: whether -1 and 1 mean the centres of the border pixels or the outer edges of the picture.
+
+    Returns:
+        Shape (B, C, h, w).
+    """
+    picture = picture.expand(flow.shape[0], -1, -1, -1)
+    return F.grid_sample(picture, flow.to(picture.dtype), mode="bilinear", align_corners=align_corners)
+
+
+def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
+    """Resize a flow field (B, h, w, 2) to (B, height, width, 2), as the original does (half-pixel centres)."""
+    if flow.shape[1:3] == (height, width):
+        return flow
+    resized = F.interpolate(flow.permute(0, 3, 1, 2), size=(height, width), mode="bilinear", align_corners=False)
+    return resized.permute(0, 2, 3, 1)

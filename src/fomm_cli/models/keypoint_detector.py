@@ -1,0 +1,57 @@
+"""The key-point detector (section 3.1 of the paper)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fomm_cli.config import CommonParams, KPDetectorParams
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.grid import coordinate_grid
+from fomm_cli.models.layers import Hourglass, downsampling
+
+
+class KPDetector(nn.Module):
+    """Finds K key points and, for a first-order model, their Jacobians.
+
+    An hourglass predicts one heatmap a key point; its expectation is the position, and the Jacobian map averaged
+    under it is the Jacobian.
+    """
+
+    def __init__(self, common: CommonParams, params: KPDetectorParams) -> None:
+        super().__init__()
+        self.down = downsampling(common.num_channels, params.scale_factor)
+        self.predictor = Hourglass(
+            common.num_channels, params.block_expansion, params.max_features, params.num_blocks
+        )
+        self.kp = nn.Conv2d(self.predictor.out_features, common.num_kp, 7, padding=params.pad)
+        self.jacobian: nn.Conv2d | None = None
+        if common.estimate_jacobian:
+            maps = 1 if params.single_jacobian_map else common.num_kp
+            self.jacobian = nn.Conv2d(self.predictor.out_features, 4 * maps, 7, padding=params.pad)
+            nn.init.zeros_(self.jacobian.weight)
+            with torch.no_grad():  # training starts from the identity
+                self.jacobian.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 1.0]).repeat(maps))
+        self.temperature = params.temperature
+
+    def forward(self, picture: Tensor) -> KeyPoints:
+        """Detect key points.
+
+        Args:
+            picture: RGB in [0, 1], shape (B, 3, H, W).
+
+        Returns:
+            Positions (B, K, 2) and Jacobians (B, K, 2, 2) or None.
+        """
+        features = self.predictor(self.down(picture))
+        scores = self.kp(features)
+        batch, points, height, width = scores.shape
+        heatmap = F.softmax(scores.flatten(2) / self.temperature, dim=2)  # (B, K, H * W)
+        grid = coordinate_grid(height, width, heatmap).reshape(height * width, 2)
+        value = heatmap @ grid
+        if self.jacobian is None:
+            return KeyPoints(value)
+        maps = self.jacobian(features).reshape(batch, -1, 4, height * width)  # (B, 1 or K, 4, H * W)
+        jacobian = (maps * heatmap[:, :, None]).sum(dim=-1)
+        return KeyPoints(value, jacobian.view(batch, points, 2, 2))

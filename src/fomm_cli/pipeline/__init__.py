@@ -1,0 +1,1 @@
+"""The work behind each command: media in, networks, media out."""

@@ -1,0 +1,227 @@
+"""Animation on arrays: the engine behind `fomm animate`, and the library's front door."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fomm_cli.config import Config, load_config
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.resize import Fit, fit_frame, fit_source
+from fomm_cli.models.bundled import bundled_checkpoint
+from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
+from fomm_cli.models.dense_motion import DenseMotion
+from fomm_cli.models.generator import EncodedSource
+from fomm_cli.models.networks import Networks, load_networks
+from fomm_cli.motion import MotionTransfer
+from fomm_cli.pipeline.device import choose_device
+from fomm_cli.pipeline.prefetch import batched
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZES = {"cpu": 4, "cuda": 32, "mps": 8}
+DEFAULT_CONFIG = "vox-256"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A batch of animated frames.
+
+    Attributes:
+        images: uint8 (B, H, W, 3) RGB.
+        key_points: positions in the driving frames, (B, K, 2), x before y, in [-1, 1].
+    """
+
+    images: np.ndarray
+    key_points: np.ndarray
+
+
+class Animator:
+    """A model that is loaded and ready to animate any number of sources.
+
+    Example:
+        >>> animator = Animator.load("vox-cpk.pth.tar", "vox-256")  # doctest: +SKIP
+        >>> for frame in animator.animate(source, driving_frames):  # doctest: +SKIP
+        ...     show(frame)
+    """
+
+    def __init__(self, networks: Networks, config: Config, device: torch.device, checkpoint_sha256: str = "") -> None:
+        """Take ownership of the networks: they are moved to `device` and made ready for inference."""
+        networks.prepare_inference(device)
+        self.networks = networks
+        self.config = config
+        self.device = device
+        self.checkpoint_sha256 = checkpoint_sha256
+        self.batch_size = BATCH_SIZES[device.type]
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | Path | None = None,
+        config: str | Path | None = None,
+        *,
+        device: str = "auto",
+        align_corners: bool = True,
+    ) -> Animator:
+        """Load a model.
+
+        Args:
+            checkpoint: a file in the published format or safetensors; None for the small model in the package.
+            config: a bundled name or a YAML file; None for the one in the checkpoint, or else vox-256.
+            device: auto, cpu, cuda, cuda:N or mps.
+            align_corners: True samples as the published weights were trained, False as the original does on
+                PyTorch 1.3 and later.
+
+        Raises:
+            InputError: a file that is missing, damaged or does not fit.
+        """
+        where = choose_device(device)
+        chosen = None if config is None else load_config(str(config))
+        weights = read_checkpoint(bundled_checkpoint() if checkpoint is None else Path(checkpoint))
+        chosen = chosen or weights.config or _default_config(weights)
+        return cls(load_networks(weights, chosen, align_corners=align_corners), chosen, where, weights.sha256)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the frames that the model works on."""
+        return self.config.dataset_params.frame_shape[:2]
+
+    def animate(
+        self,
+        source: np.ndarray,
+        driving: Iterable[np.ndarray],
+        *,
+        initial: np.ndarray | None = None,
+        relative: bool = True,
+        adapt_scale: bool = True,
+        fit: Fit = "stretch",
+    ) -> Iterator[np.ndarray]:
+        """Animate a picture by a video, frame by frame, in constant memory.
+
+        Args:
+            source: uint8 (H, W, 3) RGB of any size.
+            driving: frames, uint8 (H, W, 3) RGB of any size; read as they are needed.
+            initial: the driving frame in which the pose is that of the source; the first one when None.
+            relative: transfer the motion since `initial` to the source's own key points.
+            adapt_scale: scale that motion by the ratio of the sizes of the two faces.
+            fit: how pictures of another shape are brought to the model's.
+
+        Yields:
+            uint8 (height, width, 3) RGB, one for each driving frame.
+
+        Raises:
+            InputError: there are no driving frames.
+        """
+        frames = (fit_frame(frame, self.size, fit) for frame in driving)
+        first = next(frames, None)
+        if first is None:
+            raise InputError("there are no driving frames")
+        start = first if initial is None else fit_frame(initial, self.size, fit)
+        animation = self.start(fit_source(source, self.size, fit), start, relative=relative, adapt_scale=adapt_scale)
+        for batch in batched(chain([first], frames), self.batch_size):
+            yield from animation.render(np.stack(batch)).images
+
+    def start(self, source: np.ndarray, initial: np.ndarray, *, relative: bool, adapt_scale: bool) -> Animation:
+        """Do all that is done once for a source and a driving video.
+
+        Args:
+            source: float32 (height, width, 3) in [0, 1], of the model's size.
+            initial: the initial driving frame, uint8 (height, width, 3).
+            relative: transfer relative motion.
+            adapt_scale: adapt its scale.
+        """
+        return Animation(self, source, initial, relative=relative, adapt_scale=adapt_scale)
+
+    @torch.inference_mode()
+    def detect(self, pictures: np.ndarray) -> KeyPoints:
+        """Key points of pictures, uint8 or float32 in [0, 1], (B, height, width, 3)."""
+        points: KeyPoints = self.networks.kp_detector(self.to_tensor(pictures))
+        return points
+
+    def to_tensor(self, pictures: np.ndarray) -> Tensor:
+        """Pictures (B, H, W, 3), uint8 or float32 in [0, 1], as float32 (B, 3, H, W) on the device."""
+        tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2)
+        return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
+
+
+class Animation:
+    """One source that takes over the motion of one driving video."""
+
+    @torch.inference_mode()
+    def __init__(
+        self, animator: Animator, source: np.ndarray, initial: np.ndarray, *, relative: bool, adapt_scale: bool
+    ) -> None:
+        self._animator = animator
+        self.key_points: KeyPoints = animator.detect(source[None])
+        self._encoded: EncodedSource = animator.networks.generator.encode(animator.to_tensor(source[None]))
+        self._transfer = MotionTransfer.between(
+            self.key_points, animator.detect(initial[None]), relative=relative, adapt_scale=adapt_scale
+        )
+        self._batch_size = animator.batch_size
+
+    def render(self, frames: np.ndarray) -> Rendered:
+        """Animate driving frames, uint8 (B, height, width, 3).
+
+        When the device runs out of memory, the batch is halved and the work goes on.
+
+        Raises:
+            FommError: one frame alone does not fit into the memory of the device.
+        """
+        parts = []
+        done = 0
+        while done < len(frames):
+            try:
+                parts.append(self._render(frames[done : done + self._batch_size]))
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._halve_batch(error)
+                continue
+            done += len(parts[-1].images)
+        if len(parts) == 1:
+            return parts[0]
+        return Rendered(
+            np.concatenate([part.images for part in parts]), np.concatenate([part.key_points for part in parts])
+        )
+
+    @torch.inference_mode()
+    def _render(self, frames: np.ndarray) -> Rendered:
+        driving = self._animator.detect(frames)
+        motion = self.motion(driving)
+        prediction = self._animator.networks.generator.decode(self._encoded, motion)
+        images = (prediction * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
+        return Rendered(images.contiguous().cpu().numpy(), driving.value.cpu().numpy())
+
+    def motion(self, driving: KeyPoints) -> DenseMotion:
+        """The flow from driving frames with these key points to the source."""
+        return self._animator.networks.generator.motion(self._encoded, self.key_points, self._transfer(driving))
+
+    def _halve_batch(self, error: RuntimeError) -> None:
+        if self._batch_size == 1:
+            raise FommError(
+                f"the {self._animator.device.type} device has not enough memory for one frame",
+                "Close other programs that use it, or add --cpu",
+            ) from error
+        self._batch_size //= 2
+        logger.warning("out of memory on the device; going on with batches of %d", self._batch_size)
+        if self._animator.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # Apple GPUs and the CPU report it as a plain RuntimeError
+    text = str(error)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _default_config(weights: Checkpoint) -> Config:
+    logger.info("no --config given for %s: taking %s", weights.name, DEFAULT_CONFIG)
+    return load_config(DEFAULT_CONFIG)

@@ -1,0 +1,61 @@
+"""Where the networks run."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from fomm_cli.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of a `--device` value.
+
+    Args:
+        name: auto, cpu, cuda, cuda:N or mps. Auto takes a GPU where there is one; without one it says so.
+
+    Raises:
+        InputError: a name that means nothing, or a device that this machine or this torch does not have.
+    """
+    if name == "auto":
+        return _best_device()
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in {"cpu", "cuda", "mps"}:
+        raise InputError(f"--device {name} is unknown", "Use auto, cpu, cuda, cuda:N or mps")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"--device {name} cannot be used: {_why_no_cuda()}", "Use --device auto or --cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise InputError(f"there is no --device {name}", f"This machine has {count}: cuda:0 to cuda:{count - 1}")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("--device mps cannot be used: no Apple GPU is available", "Use --device auto or --cpu")
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words, such as ``CPU, 8 threads`` or ``cuda:0, NVIDIA H100``."""
+    if device.type == "cuda":
+        return f"{device}, {torch.cuda.get_device_name(device)}"
+    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else "Apple GPU"
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    device = torch.device("cpu")
+    logger.info("running on the %s (%s)", describe_device(device), _why_no_cuda())
+    return device
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"torch {torch.__version__} is built without CUDA"
+    return "no CUDA device found"

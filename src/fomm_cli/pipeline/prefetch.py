@@ -1,0 +1,83 @@
+"""Stages of a pipeline that run at the same time."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+_END = object()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: BaseException
+
+
+def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+    """Run an iterator in a thread of its own, at most `depth` items ahead.
+
+    An exception in it is raised here, in its place; when this iterator is closed or collected, the thread ends and
+    closes `items`.
+
+    Args:
+        items: what to run; touched by the thread only.
+        depth: how many finished items may wait, at least 1.
+    """
+    handover: queue.Queue[object] = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+    worker = threading.Thread(target=_work, args=(items, handover, stopped), daemon=True)
+    worker.start()
+    try:
+        while (item := _receive(handover)) is not _END:
+            if isinstance(item, _Failure):
+                raise item.error
+            yield cast(T, item)
+    finally:
+        stopped.set()
+        worker.join()
+
+
+def _receive(handover: queue.Queue[object]) -> object:
+    while True:
+        try:
+            return handover.get(timeout=0.5)  # for ever would be deaf to Ctrl-C on Windows
+        except queue.Empty:
+            continue
+
+
+def _work(items: Iterable[object], handover: queue.Queue[object], stopped: threading.Event) -> None:
+    try:
+        for item in items:
+            if not _offer(item, handover, stopped):
+                return
+        last: object = _END
+    except BaseException as error:  # noqa: BLE001 - raised again in the consumer
+        last = _Failure(error)
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+    _offer(last, handover, stopped)
+
+
+def _offer(item: object, handover: queue.Queue[object], stopped: threading.Event) -> bool:
+    """Hand over an item; False when nobody wants it any more."""
+    while not stopped.is_set():
+        try:
+            handover.put(item, timeout=0.1)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items, the last one shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
