@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 import reprlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -44,6 +44,8 @@ _FOLDERS = (
     Path(__file__).parents[2] / "config",  # a source checkout
 )
 
+_MOST_HALVINGS = 16  # more leave nothing of any picture
+
 
 def _check_scale(value: object) -> int | float:
     """Accept a scale as it was written: 1 and 1.0 name different tensors in a discriminator's checkpoint."""
@@ -75,7 +77,6 @@ def _check_range(value: tuple[float, float]) -> tuple[float, float]:
 
 
 Scale = Annotated[int | float, PlainValidator(_check_scale)]
-Halvings = Annotated[int, Field(ge=0, le=16)]  # of a frame's side: more leave nothing of any picture
 ScaleFactor = Annotated[float, Field(ge=0.001, le=1)]  # the networks keep every int(1 / factor)-th pixel
 Format = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")]
 Channels = Literal[3]  # every picture is RGB
@@ -165,7 +166,7 @@ class DatasetParams(_Section):
     Attributes:
         root_dir: folder with the videos, in ``train`` and ``test``.
         frame_shape: (height, width, channels) of a frame; older configs call it ``image_shape``.
-        id_sampling: whether an epoch visits every identity (file names start with ``identity#``), not every clip.
+        id_sampling: whether an epoch visits every identity instead of every clip.
         pairs_list: CSV file with the columns ``source`` and ``driving``; without one pairs are drawn at random.
         augmentation_params: see there.
     """
@@ -221,7 +222,7 @@ class _Hourglass(_Network):
         scale_factor: side of the scaled frame over that of the frame.
     """
 
-    num_blocks: Annotated[Halvings, Field(ge=1)]
+    num_blocks: Annotated[int, Field(ge=1, le=_MOST_HALVINGS)]
     scale_factor: ScaleFactor = 1
 
 
@@ -259,7 +260,7 @@ class GeneratorParams(_Network):
         dense_motion_params: see there.
     """
 
-    num_down_blocks: Halvings
+    num_down_blocks: Annotated[int, Field(ge=0, le=_MOST_HALVINGS)]
     num_bottleneck_blocks: NonNegativeInt
     estimate_occlusion_map: bool = False
     dense_motion_params: DenseMotionParams
@@ -269,7 +270,7 @@ class DiscriminatorParams(_Section):
     """The discriminators, which only training uses.
 
     Attributes:
-        scales: one discriminator for each; each must be among ``train_params.scales``.
+        scales: one discriminator for each.
         block_expansion: half the channels of the first block; each further block doubles them.
         num_blocks: convolutions before the last one.
         max_features: the most channels anywhere.
@@ -426,16 +427,15 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _frames_fit_the_networks(self) -> Config:
-        sides = self.dataset_params.frame_shape[:2]
-        for place, need in _unmet_needs(self.model_params, sides):
-            raise PydanticCustomError(
-                "misfit", f"dataset_params.frame_shape is {[*sides, 3]}, but model_params.{place} needs {need}"
-            )
+        shape = self.dataset_params.frame_shape
+        need = next(_unmet_needs(self.model_params, shape[:2]), None)
+        if need:
+            raise PydanticCustomError("misfit", f"dataset_params.frame_shape is {[*shape]}, but {need}")
         return self
 
 
-def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterable[tuple[str, str]]:
-    """Yield (key of a network, what it needs of the frame) for each network that (height, width) does not suit."""
+def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterator[str]:
+    """Yield what each network needs of a frame's (height, width) and does not get."""
     detector, generator = networks.kp_detector_params, networks.generator_params
     motion = generator.dense_motion_params
     for place, scale_factor, halvings in (
@@ -444,11 +444,12 @@ def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterable[tupl
         ("generator_params", 1, generator.num_down_blocks),
     ):
         if any(_scaled(side, scale_factor) % 2**halvings for side in sides):
-            yield place, f"sides that are multiples of {int(1 / scale_factor) * 2**halvings}"
+            multiple = int(1 / scale_factor) * 2**halvings
+            yield f"model_params.{place} needs sides that are multiples of {multiple}"
     # the 7 x 7 convolution eats 6 pixels, and coordinates from -1 to 1 take two
     if min(_scaled(side, detector.scale_factor) for side in sides) + 2 * detector.pad < 8:
         least = int(1 / detector.scale_factor) * (8 - 2 * detector.pad)
-        yield "kp_detector_params", f"sides of at least {least}, or a larger pad"
+        yield f"model_params.kp_detector_params needs sides of at least {least}, or a larger pad"
 
 
 def _scaled(side: int, scale_factor: float) -> int:
@@ -506,10 +507,10 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -524,7 +525,7 @@ def _read_yaml(path: Path) -> object:
             f"Give the path of a .yaml file or one of: {_listed(config_names())}",
         ) from error
     except OSError as error:
-        reason = "it is a folder" if path.is_dir() else error.strerror
+        reason = "it is a folder" if isinstance(error, IsADirectoryError) else error.strerror
         raise InputError(f"cannot read the config {str(path)!r}: {reason}", "Give the path of a .yaml file") from error
 
 
@@ -535,8 +536,8 @@ def _parse_yaml(stream: IO[bytes], path: Path) -> object:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{path}{line} is not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not a text file in UTF-8", "A config is a .yaml file") from error
-    except (ValueError, LookupError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} is not a plain text file in UTF-8", "A config is a .yaml file") from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         # PyYAML lets these through from values such as the date 2024-13-01, and from endless nesting
         raise InputError(f"{path} is not valid YAML: {error}") from error
 
@@ -569,7 +570,10 @@ def _explain(detail: ErrorDetails) -> tuple[str, str]:
     dotted, value = _dotted(detail["loc"]), detail["input"]
     if detail["type"] == "extra_forbidden":
         allowed = sorted(_section_at(parents).model_fields)
-        return f"unknown key {dotted!r}", f"{_did_you_mean(str(key), allowed)}Allowed there: {_listed(allowed)}"
+        return (
+            f"unknown key {_cut(repr(dotted))}",
+            f"{_did_you_mean(str(key), allowed)}Allowed there: {_listed(allowed)}",
+        )
     if detail["type"] == "missing":
         return f"{dotted} is missing", "Add it"
     if not detail["loc"]:
@@ -626,5 +630,5 @@ def _listed(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 
-def _cut(text: str, width: int = 60) -> str:
+def _cut(text: str, width: int = 80) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."

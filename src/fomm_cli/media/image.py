@@ -26,7 +26,17 @@ _EXIF_DESCRIPTION = 0x010E
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
 _ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
 # What Pillow's decoders let out on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error)
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
 _warnings_lock = threading.Lock()
 
 
@@ -90,7 +100,9 @@ def write_image(path: Path, frame: np.ndarray, metadata: dict[str, str]) -> None
             comment = metadata.get("comment", "").encode()
             image.save(path, format="JPEG", quality=_JPEG_QUALITY, subsampling=0, exif=exif, comment=comment)
     except OSError as error:
-        raise FommError(f"{path} cannot be written: {error.strerror or error}", "Check space and permissions.") from error
+        raise FommError(
+            f"{path} cannot be written: {error.strerror or error}", "Check space and permissions."
+        ) from error
 
 
 def _png_info(metadata: dict[str, str]) -> PngInfo:

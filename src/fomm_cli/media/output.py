@@ -74,7 +74,9 @@ def replacing_frames(pattern: Path) -> Iterator[Path]:
         else:
             part.rename(folder)
     except OSError as error:
-        raise FommError(f"The frames cannot be moved to {folder}: {error.strerror}", "Check its permissions.") from error
+        raise FommError(
+            f"The frames cannot be moved to {folder}: {error.strerror}", "Check its permissions."
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -101,7 +103,9 @@ def _creating(part: Path, wanted: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"There is no folder {folder} to write {wanted.name} to", f"Create it: mkdir {folder}") from error
+        raise InputError(
+            f"There is no folder {folder} to write {wanted.name} to", f"Create it: mkdir {folder}"
+        ) from error
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}", "Choose another folder.") from error
 

@@ -87,5 +87,3 @@ class Target:
         """Yield a path or pattern to write to; it takes the target's place when the block succeeds."""
         with replacing_frames(self.path) if self.kind == "frames" else replacing(self.path) as part:
             yield part
-
-

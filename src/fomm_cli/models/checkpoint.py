@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from fomm_cli.config import Config, parse_config
@@ -80,7 +80,7 @@ def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, hal
         for key, tensor in weights.items()
     }
     metadata = {"format": "fomm", "config": config.model_dump_json(), "source_sha256": checkpoint.sha256}
-    save_file(tensors, path, metadata=metadata)
+    path.write_bytes(save(tensors, metadata))  # save_file would leave the file unreadable to others
 
 
 def _check_is_file(path: Path) -> None:

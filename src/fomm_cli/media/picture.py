@@ -1,0 +1,62 @@
+"""A decoded video frame as people see it: RGB, upright, over white."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from fomm_cli.media.image import composite_over_white
+
+_MATRICES = {  # AVColorSpace -> libswscale's table; everything else counts as BT.601, as in the ffmpeg program
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    7: Colorspace.SMPTE240M,
+    9: 9,  # BT.2020, which older PyAV has no name for
+    10: 9,
+}
+
+
+def upright_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+    """Convert by the colour matrix and range the stream declares, and turn by its display matrix.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+    """
+    has_alpha = frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+    # Every argument is spelled out: PyAV 15 ignores what the frame declares unless source and target are both given.
+    converted = reformatter.reformat(
+        frame,
+        format="rgba" if has_alpha else "rgb24",
+        src_colorspace=_MATRICES.get(frame.colorspace, Colorspace.ITU601),
+        dst_colorspace=Colorspace.ITU601,
+        src_color_range=_range(frame),
+        dst_color_range=ColorRange.JPEG,
+        interpolation=Interpolation.BICUBIC,
+    )
+    pixels = converted.to_ndarray()
+    return _turn(composite_over_white(pixels) if has_alpha else pixels, frame)
+
+
+def _range(frame: av.VideoFrame) -> ColorRange:
+    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
+        return ColorRange(frame.color_range)
+    full = frame.format.is_rgb or frame.format.name.startswith(("yuvj", "gray", "pal8"))
+    return ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """Apply the display matrix, rounded to quarter turns and mirrors, to (H, W, 3)."""
+    side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    if side_data is None:
+        return pixels
+    # Point (x, y) is shown at (a x + c y, b x + d y); rows of three, of which the third is perspective.
+    (a, b), (c, d) = np.frombuffer(bytes(side_data), np.int32)[:9].reshape(3, 3)[:2, :2].tolist()
+    if abs(b) > abs(a):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    if a < 0:
+        pixels = pixels[:, ::-1]
+    if d < 0:
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
