@@ -31,8 +31,8 @@ class Recording:
         return key in self.arrays
 
     def key_points(self, prefix: str) -> KeyPoints:
-        jacobian = f"{prefix}/jacobian"
-        return KeyPoints(self[f"{prefix}/value"], self[jacobian] if jacobian in self else None)
+        has_jacobian = f"{prefix}/jacobian" in self
+        return KeyPoints(self[f"{prefix}/value"], self[f"{prefix}/jacobian"] if has_jacobian else None)
 
 
 @cache

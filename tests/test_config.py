@@ -155,18 +155,6 @@ def test_mgif_shares_one_jacobian_map():
     assert ours.generator_params == vox.generator_params
 
 
-def test_mini_is_vox_with_narrower_networks():
-    mini, vox = load_config("mini-256"), load_config("vox-256")
-    narrow = {"block_expansion": 16, "max_features": 128}
-    motion = vox.model_params.generator_params.dense_motion_params.model_copy(update=narrow)
-    generator = {"block_expansion": 32, "max_features": 128, "num_bottleneck_blocks": 4, "dense_motion_params": motion}
-    networks = {
-        "kp_detector_params": vox.model_params.kp_detector_params.model_copy(update=narrow),
-        "generator_params": vox.model_params.generator_params.model_copy(update=generator),
-    }
-    assert mini == vox.model_copy(update={"model_params": vox.model_params.model_copy(update=networks)})
-
-
 @pytest.mark.parametrize(
     ("name", "epochs", "repeats", "milestones", "batch", "frequency", "lr_kp", "gan", "sn", "use_kp"),
     [

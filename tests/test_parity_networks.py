@@ -6,11 +6,11 @@ import json
 
 import pytest
 import torch
-from parity_data import PARITY, TINY, assert_close, assert_same_points, networks_of, recording
 
 from fomm_cli.config import load_config
 from fomm_cli.models.networks import Networks
 from fomm_cli.motion import MotionTransfer
+from parity_data import PARITY, TINY, assert_close, assert_same_points, networks_of, recording
 
 MODES = {
     "absolute": {"relative": False, "adapt_scale": False},
@@ -48,9 +48,7 @@ def test_generator_is_the_originals(name: str, mode: str, align_corners: bool) -
     recorded = recording(name)
     generator = networks_of(name, align_corners=align_corners).generator
     source = generator.encode(recorded["source"])
-    motion = generator.motion(
-        source, recorded.key_points("kp_source"), recorded.key_points(f"kp_transferred/{mode}/2")
-    )
+    motion = generator.motion(source, recorded.key_points("kp_source"), recorded.key_points(f"kp_transferred/{mode}/2"))
     found = {
         "mask": motion.mask,
         "deformation": motion.deformation,

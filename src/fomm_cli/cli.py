@@ -149,7 +149,9 @@ def _add_animate(commands: argparse._SubParsersAction[Any]) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--audio", action="store_true", help="carry over the sound of the driving video")
     output.add_argument("--crf", type=int, metavar="N", help="quality of the encoding: 0 is best, 51 worst")
-    output.add_argument("--visualize", action="store_true", help="also write source, driving and result with key points")
+    output.add_argument(
+        "--visualize", action="store_true", help="also write source, driving and result with key points"
+    )
 
     engine = parser.add_argument_group("engine")
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
@@ -256,9 +258,7 @@ def _print(options: argparse.Namespace, data: dict[str, Any], text: str) -> None
 
 def _as_json(result: Any) -> dict[str, Any]:
     """Plain values: paths and exact fractions become text."""
-    return {
-        key: str(value) if isinstance(value, (Path, Fraction)) else value for key, value in asdict(result).items()
-    }
+    return {key: str(value) if isinstance(value, (Path, Fraction)) else value for key, value in asdict(result).items()}
 
 
 @contextmanager

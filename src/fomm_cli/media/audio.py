@@ -1,20 +1,120 @@
-"""The driving video's sound under the rendered picture."""
+"""The driving video's sound under the rendered picture, joined by the ffmpeg program."""
 
 from __future__ import annotations
 
+import logging
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import imageio_ffmpeg
+
+_log = logging.getLogger(__name__)
+_COPIED_CODECS = {
+    ".mp4": ("aac", "mp3", "alac", "ac3"),
+    ".mov": ("aac", "mp3", "alac", "ac3"),
+    ".webm": ("opus", "vorbis"),
+}
+_ENCODERS = {
+    ".mp4": ("-c:a", "aac", "-b:a", "192k"),
+    ".mov": ("-c:a", "aac", "-b:a", "192k"),
+    ".webm": ("-c:a", "libopus", "-b:a", "128k"),
+}
+# WebM cannot hide what was read before the start, as MP4 can: it would move the picture.
+_COPY = ("-c:a", "copy", "-copypriorss:a", "0")
+_TIMEOUT = 3600  # seconds; far beyond what copying takes, so that nothing waits for ever
+
 
 def can_carry_audio(suffix: str) -> bool:
-    """Whether a file with this suffix (``.mp4``) can hold sound."""
-    raise NotImplementedError
+    """Whether a file with this suffix, such as ``.mp4``, can hold sound."""
+    return suffix.lower() in _ENCODERS
+
+
+def audio_codec(path: Path) -> str | None:
+    """Return FFmpeg's name of the codec of the first sound track, "" if unknown to PyAV, None without sound."""
+    try:
+        with av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace") as container:
+            if not container.streams.audio:
+                return None
+            context = container.streams.audio[0].codec_context
+            return context.name if context is not None else ""
+    except (av.FFmpegError, OSError, ValueError):
+        return None
+
+
+def audio_command(
+    ffmpeg: str, rendered: Path, driving: Path, target: Path, start: Fraction, duration: Fraction, codec: str
+) -> list[str]:
+    """Build the command line that joins picture and sound.
+
+    Args:
+        ffmpeg: the program.
+        rendered: the silent video; its picture and metadata are copied as they are.
+        driving: the file with the sound.
+        target: the file to write.
+        start: where the sound begins, in seconds on the driving file's own clock.
+        duration: of the sound, in seconds.
+        codec: of the driving sound.
+    """
+    suffix = target.suffix.lower()
+    sound = _COPY if codec in _COPIED_CODECS[suffix] else _ENCODERS[suffix]
+    finish = ("-fflags", "+bitexact") if suffix == ".webm" else ("-movflags", "+faststart")
+    return [
+        *(ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
+        *("-i", f"file:{rendered}"),
+        # Without its picture, the driving file is searched for its nearest sound packet, not its nearest key frame.
+        *("-vn", "-seek_timestamp", "1", "-ss", _decimal(start), "-t", _decimal(duration), "-i", f"file:{driving}"),
+        *("-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "0", "-map_chapters", "-1"),
+        *("-c:v", "copy", *sound, *finish, f"file:{target}"),
+    ]
 
 
 def add_audio(rendered: Path, driving: Path, target: Path, start: Fraction, duration: Fraction) -> bool:
-    """Write ``rendered`` with the sound of ``driving`` from ``start`` for ``duration`` seconds to ``target``.
+    """Write ``rendered`` with the driving video's sound to ``target``.
+
+    Args:
+        rendered: the silent video.
+        driving: the video whose sound is wanted.
+        target: the file to write; its suffix decides the format.
+        start: where the sound begins, in seconds on the driving file's own clock (``Clip.offset``).
+        duration: of the rendered video, in seconds.
 
     Returns:
-        False, after one log line, if the sound could not be joined; ``target`` then does not exist.
+        False, after one log line, if there is no sound to join or it cannot be joined; ``target`` is then gone.
     """
-    raise NotImplementedError
+    if not can_carry_audio(target.suffix):
+        _log.warning("%s files cannot hold sound: the result is silent", target.suffix)
+        return False
+    codec = audio_codec(driving)
+    if codec is None:
+        _log.info("%s has no sound: the result is silent", driving)
+        return False
+    problem = _run(audio_command(imageio_ffmpeg.get_ffmpeg_exe(), rendered, driving, target, start, duration, codec))
+    if problem is None:
+        return True
+    target.unlink(missing_ok=True)
+    _log.warning("The sound of %s could not be joined (%s): the result is silent", driving, problem)
+    return False
+
+
+def _run(command: list[str]) -> str | None:
+    """Run a program and return None or, in one line, what went wrong."""
+    try:
+        done = subprocess.run(  # noqa: S603 - a list of our own making, no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    lines = done.stderr.strip().splitlines()
+    return None if done.returncode == 0 else (lines[-1] if lines else f"ffmpeg ended with {done.returncode}")
+
+
+def _decimal(seconds: Fraction) -> str:
+    return f"{float(seconds):.6f}"

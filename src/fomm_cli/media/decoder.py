@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from fomm_cli.errors import InputError
@@ -24,7 +26,8 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoder
 _FORMATS_WITH_DURATION = ("mov,", "matroska,", "avi")  # whose header tells how much there should be
 _SLACK = Fraction(1, 4)  # seconds by which headers overstate the duration of whole files
 
-Decode = Callable[[Packet | None], list[av.VideoFrame]]
+VideoPacket: TypeAlias = "Packet[VideoStream]"
+Decode: TypeAlias = "Callable[[VideoPacket], list[av.VideoFrame]]"
 
 
 @dataclass
@@ -164,7 +167,7 @@ def pictures(path: Path, start: Fraction, damage: Damage) -> Iterator[av.VideoFr
         damage.incomplete |= container.format.name == "gif" and not _has_gif_trailer(path)
 
 
-def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[Packet]:
+def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoPacket]:
     """Yield the video packets, the flush packet last, and compare the end with what the header promises."""
     end = Fraction(0)
     try:
@@ -174,7 +177,7 @@ def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> 
             damage.unreadable += packet.is_corrupt and packet.stream is stream
             # A packet may be empty; given to the decoder, it would end the stream.
             if packet.stream is stream and (packet.size or _is_flush(packet)):
-                yield packet
+                yield cast("VideoPacket", packet)
     except av.FFmpegError:
         damage.incomplete = True
     promised = Fraction(container.duration or 0, av.time_base)
@@ -182,7 +185,7 @@ def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> 
         damage.incomplete |= end + max(_SLACK, 2 / (stream.average_rate or DEFAULT_RATE)) < promised
 
 
-def _is_flush(packet: Packet) -> bool:
+def _is_flush(packet: Packet[Any]) -> bool:
     return packet.size == 0 and packet.dts is None and packet.pts is None
 
 
@@ -190,12 +193,12 @@ def _decoder(stream: VideoStream) -> Decode:
     name = _ALPHA_DECODERS.get(stream.codec_context.name)
     has_alpha = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
     if name is not None and has_alpha and name in av.codecs_available:
-        context = av.VideoCodecContext.create(name, "r")
-        return lambda packet: context.decode(None if packet is None or _is_flush(packet) else packet)
-    return lambda packet: stream.codec_context.decode(packet)
+        context = cast("VideoCodecContext", av.CodecContext.create(name, "r"))
+        return lambda packet: context.decode(None if _is_flush(packet) else packet)
+    return lambda packet: stream.decode(packet)
 
 
-def _decode_or_note(decode: Decode, packet: Packet, damage: Damage) -> list[av.VideoFrame]:
+def _decode_or_note(decode: Decode, packet: VideoPacket, damage: Damage) -> list[av.VideoFrame]:
     try:
         return decode(packet)
     except EOFError:

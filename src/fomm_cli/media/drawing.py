@@ -19,7 +19,7 @@ def draw_key_points(picture: np.ndarray, points: np.ndarray, radius: int) -> np.
     drawn = picture.copy()
     extent = np.array(picture.shape[1::-1]) - 1
     for index, (x, y) in enumerate((points + 1) / 2 * extent):
-        rows, columns = disk((y, x), radius, shape=picture.shape[:2])
+        rows, columns = disk((y, x), radius, shape=picture.shape[:2])  # type: ignore[no-untyped-call]
         drawn[rows, columns] = np.multiply(colorsys.hsv_to_rgb(0.9 * index / len(points), 1, 1), 255)
     return drawn
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
@@ -48,11 +51,13 @@ def _range(frame: av.VideoFrame) -> ColorRange:
 
 def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Apply the display matrix, rounded to quarter turns and mirrors, to (H, W, 3)."""
-    side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-    if side_data is None:
+    side_data = cast("SideDataContainer", frame.side_data)  # typed as an unrelated dictionary
+    entries = [side_data[index] for index in range(len(side_data))]
+    matrices = [entry for entry in entries if entry.type == SideDataType.DISPLAYMATRIX]
+    if not matrices:
         return pixels
     # Point (x, y) is shown at (a x + c y, b x + d y); rows of three, of which the third is perspective.
-    (a, b), (c, d) = np.frombuffer(bytes(side_data), np.int32)[:9].reshape(3, 3)[:2, :2].tolist()
+    (a, b), (c, d) = np.frombuffer(bytes(matrices[0]), np.int32)[:9].reshape(3, 3)[:2, :2].tolist()
     if abs(b) > abs(a):
         pixels, a, d = pixels.swapaxes(0, 1), c, b
     if a < 0:

@@ -64,7 +64,8 @@ def resize_exact(frame: np.ndarray, size: Size) -> np.ndarray:
     height, width = frame.shape[:2]
     if height * width > _EXACT_PIXELS:
         frame = _resize_fast(frame, (min(height, _REDUCED_FACTOR * size[0]), min(width, _REDUCED_FACTOR * size[1])))
-    return resize(frame, size).astype(np.float32)
+    stretched: np.ndarray = resize(frame, size)  # type: ignore[no-untyped-call]
+    return stretched.astype(np.float32)
 
 
 def _resize_fast(frame: np.ndarray, size: Size) -> np.ndarray:

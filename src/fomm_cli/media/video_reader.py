@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -86,7 +87,7 @@ class Source(Protocol):
     info: ClipInfo
     origin: Fraction
 
-    def shots(self, start: Fraction, damage: Damage) -> Iterator[Shot]:
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
         """Yield the frames from ``start`` seconds or earlier on, and note damage."""
         ...
 
@@ -140,7 +141,7 @@ class Clip:
         damage = Damage()
         first: Fraction | None = None
         count, length = 0, Fraction(0)
-        with closing(self._source.shots(self._kept.start, damage)) as shots:  # type: ignore[type-var]
+        with closing(self._source.shots(self._kept.start, damage)) as shots:
             for shot in shots:
                 if self._kept.end is not None and shot.time >= self._kept.end:
                     break
@@ -227,7 +228,7 @@ class StillSource:
         height, width = self._image.shape[:2]
         self.info = ClipInfo(width, height, rate, 1, has_audio=False, still=True)
 
-    def shots(self, start: Fraction, damage: Damage) -> Iterator[Shot]:  # noqa: ARG002 - the one frame is whole
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:  # noqa: ARG002 - the one frame is whole
         """Yield the picture."""
         yield Shot(Fraction(0), 1 / self.info.rate, lambda: self._image)
 
@@ -245,7 +246,7 @@ class FolderSource:
         height, width = first.shape[:2]
         self.info = ClipInfo(width, height, rate, len(self._paths), has_audio=False, still=False)
 
-    def shots(self, start: Fraction, damage: Damage) -> Iterator[Shot]:
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
         """Yield the pictures; one that cannot be read leaves a gap."""
 
         def render(path: Path) -> np.ndarray | None:
@@ -296,7 +297,7 @@ class VideoSource:
         self.origin = self._timing.origin
         self.info = ClipInfo(width, height, self._timing.rate, found.frame_count, has_audio=has_audio, still=False)
 
-    def shots(self, start: Fraction, damage: Damage) -> Iterator[Shot]:
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
         """Decode, from the key frame before ``start`` if that is far in."""
         if self._timed and start >= _SEEK_FROM:
             shots = self._decode(start, damage)

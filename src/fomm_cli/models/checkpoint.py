@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,14 +115,21 @@ def _check_is_no_lookalike(path: Path, head: bytes) -> None:
             f"the checkpoint {path} is a git-lfs pointer, not the weights",
             "Run 'git lfs pull' in the repository it came from, or download the file itself",
         )
-    if head.startswith(b"PK"):
-        if not zipfile.is_zipfile(path):
-            raise InputError(f"the checkpoint {path} is cut short", DOWNLOAD_AGAIN)
-    elif head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")) or tarfile.is_tarfile(path):
+    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+        raise InputError(f"the checkpoint {path} is cut short", DOWNLOAD_AGAIN)
+    if _is_archive(path, head):
         raise InputError(
             f"the checkpoint {path} is an archive that somebody packed",
             "Unpack it and give the .pth.tar file inside (that file itself is not to be unpacked)",
         )
+
+
+def _is_archive(path: Path, head: bytes) -> bool:
+    """Whether somebody packed the file; torch's own format is a zip archive with a `data.pkl` in it."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return not any(name.endswith("/data.pkl") for name in archive.namelist())
+    return head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")) or tarfile.is_tarfile(path)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None]:
@@ -157,17 +165,30 @@ def _read_torch(path: Path) -> dict[str, dict[str, Tensor]]:
 
 def _load_pickle(path: Path) -> Any:
     try:
-        # mapping keeps discriminator and optimizers out of memory; the legacy format cannot be mapped
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+            # mapping keeps discriminator and optimizers out of memory; the legacy format cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        if match := re.search(r"Unsupported (?:global|class|operand)[^\w]*(?:GLOBAL )?([\w.]+)", str(error)):
-            raise InputError(
-                f"the checkpoint {path} holds code ({match[1]}), not just weights, and was not opened",
-                "Get the weights from a source you trust; a safe file holds tensors only",
-            ) from error
-        raise InputError(f"{path} is no checkpoint, or a damaged one", DOWNLOAD_AGAIN) from error
+        raise _refusal(path, str(error)) from error
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
         raise InputError(f"the checkpoint {path} is damaged or cut short", DOWNLOAD_AGAIN) from error
+
+
+def _refusal(path: Path, reason: str) -> InputError:
+    """Why torch would not unpickle a file: code in it, or no pickle at all."""
+    with path.open("rb") as file:
+        is_pickle = file.read(2) in {b"\x80" + bytes([protocol]) for protocol in range(2, 6)} or zipfile.is_zipfile(
+            path
+        )
+    if not is_pickle:
+        return InputError(f"{path} is no checkpoint, or a damaged one", DOWNLOAD_AGAIN)
+    match = re.search(r"global:? (?:GLOBAL )?([\w.]+)", reason, re.IGNORECASE)
+    code = f"code ({match[1]})" if match else "code"
+    return InputError(
+        f"the checkpoint {path} holds {code}, not just weights, and was not opened",
+        "Get the weights from a source you trust; a safe file holds tensors only",
+    )
 
 
 def _check_has_networks(path: Path, networks: Mapping[str, object], keys: list[str]) -> None:

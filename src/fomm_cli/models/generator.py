@@ -75,9 +75,7 @@ class Generator(nn.Module):
         """
         out = self.warp(source.features, motion)
         if motion.occlusion_map is not None:
-            out = out * F.interpolate(
-                motion.occlusion_map, size=out.shape[2:], mode="bilinear", align_corners=False
-            )
+            out = out * F.interpolate(motion.occlusion_map, size=out.shape[2:], mode="bilinear", align_corners=False)
         out = self.bottleneck(out)
         for block in self.up_blocks:
             out = block(out)

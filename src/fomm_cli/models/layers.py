@@ -28,9 +28,7 @@ class AntiAliasDownsample(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Blur and down-sample."""
-        return F.conv2d(
-            picture, self.weight, stride=self.stride, padding=self.radius, groups=self.weight.shape[0]
-        )
+        return F.conv2d(picture, self.weight, stride=self.stride, padding=self.radius, groups=self.weight.shape[0])
 
 
 def downsampling(channels: int, scale_factor: float) -> nn.Module:
@@ -48,7 +46,8 @@ class SameBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        return F.relu(self.norm(self.conv(x)), inplace=True)
+        out: Tensor = self.norm(self.conv(x))
+        return F.relu(out, inplace=True)
 
 
 class DownBlock(SameBlock):
@@ -80,12 +79,13 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         out = self.conv1(F.relu(self.norm1(x), inplace=True))
-        return x + self.conv2(F.relu(self.norm2(out), inplace=True))
+        residual: Tensor = self.conv2(F.relu(self.norm2(out), inplace=True))
+        return x + residual
 
 
 def hourglass_features(block_expansion: int, max_features: int, level: int) -> int:
     """Channels of an hourglass `level` halvings below its input."""
-    return min(max_features, block_expansion * 2**level)
+    return min(max_features, block_expansion << level)
 
 
 class Encoder(nn.Module):

@@ -114,5 +114,3 @@ def _fits(weights: Mapping[str, Mapping[str, Tensor]], config: Config) -> bool:
         _first_difference(_shapes(parts[name]), {key: tensor.shape for key, tensor in weights[name].items()})
         for name in NETWORKS
     )
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -120,9 +120,7 @@ def animate(job: AnimateJob, progress: Progress = lambda *_: None) -> AnimateRes
     )
 
 
-def _choose_initial(
-    job: AnimateJob, animator: Animator, clip: Clip, source: np.ndarray, progress: Progress
-) -> int:
+def _choose_initial(job: AnimateJob, animator: Animator, clip: Clip, source: np.ndarray, progress: Progress) -> int:
     """Index of the driving frame that stands for the source's own pose."""
     if not job.find_best_frame:
         return job.best_frame or 0
@@ -147,10 +145,9 @@ def _detectors(animator: Animator) -> Iterator[tuple[Detector, str]]:
 
 
 def _nth_frame(clip: Clip, index: int, size: tuple[int, int], fit: Fit) -> np.ndarray:
-    with closing(_fitted(clip, size, fit)) as frames:
-        for count, frame in enumerate(islice(frames, index + 1)):
-            if count == index:
-                return frame.image
+    for count, frame in enumerate(islice(_fitted(clip, size, fit), index + 1)):
+        if count == index:
+            return frame.image
     raise InputError(
         f"--best_frame {index} is beyond the end of {clip.name}, which has {count + 1} frames here",
         f"Use 0 to {count}",
@@ -159,9 +156,8 @@ def _nth_frame(clip: Clip, index: int, size: tuple[int, int], fit: Fit) -> np.nd
 
 def _fitted(clip: Clip, size: tuple[int, int], fit: Fit) -> Iterator[Frame]:
     """The frames of a clip at the size of the model."""
-    with closing(clip.frames()) as frames:
-        for frame in frames:
-            yield replace(frame, image=fit_frame(frame.image, size, fit))
+    for frame in clip.frames():
+        yield replace(frame, image=fit_frame(frame.image, size, fit))
 
 
 def _animated_frames(clip: Clip, animator: Animator, animation: Animation, fit: Fit) -> Iterator[_AnimatedFrame]:
@@ -179,7 +175,7 @@ def _counted(frames: Iterator[Frame], stage: str, total: int | None, progress: P
 
 
 def _write(
-    frames: Iterator[_AnimatedFrame],
+    frames: Generator[_AnimatedFrame, None, None],
     parts: list[tuple[Path, View]],
     clip: Clip,
     metadata: dict[str, str],
@@ -195,7 +191,7 @@ def _write(
             pictures = [view(animated) for _, view in parts]
             if not writers:
                 writers = [
-                    writing.enter_context(open_writer(part, picture.shape[:2], clip.info.rate, metadata, crf))
+                    writing.enter_context(open_writer(part, picture.shape[:2], clip.info.rate, metadata))
                     for (part, _), picture in zip(parts, pictures, strict=True)
                 ]
             for writer, picture in zip(writers, pictures, strict=True):

@@ -12,8 +12,9 @@ from pathlib import Path
 from fomm_cli import __version__
 
 PACKAGES = (
-    "torch numpy scipy scikit-image imageio imageio-ffmpeg av pillow pyyaml pydantic safetensors tqdm face-alignment"
-).split()
+    *("torch", "numpy", "scipy", "scikit-image", "imageio", "imageio-ffmpeg", "av", "pillow"),
+    *("pyyaml", "pydantic", "safetensors", "tqdm", "face-alignment"),
+)
 
 
 def describe() -> dict[str, str]:

@@ -19,7 +19,7 @@ class _Failure:
     error: BaseException
 
 
-def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Run an iterator in a thread of its own, at most `depth` items ahead.
 
     An exception in it is raised here, in its place; when this iterator is closed or collected, the thread ends and
@@ -37,7 +37,7 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
         while (item := _receive(handover)) is not _END:
             if isinstance(item, _Failure):
                 raise item.error
-            yield cast(T, item)
+            yield cast("T", item)
     finally:
         stopped.set()
         worker.join()
