@@ -1,0 +1,97 @@
+"""`fomm animate`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fomm_cli.commands.shared import Commands, add_command, add_switch, as_json, print_result, progress_bar
+from fomm_cli.errors import InputError
+from fomm_cli.jobs import AnimateJob
+
+if TYPE_CHECKING:
+    from fomm_cli.pipeline.animate import AnimateResult
+
+logger = logging.getLogger(__name__)
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "animate", "Animate a picture with the motion of a video.", _run)
+    files = parser.add_argument_group("files (without source and driving: a sample in the package)")
+    files.add_argument("-s", "--source_image", type=Path, metavar="PICTURE", help="the portrait to animate")
+    files.add_argument("-d", "--driving_video", type=Path, metavar="VIDEO", help="a video, folder of frames or picture")
+    files.add_argument(
+        "-o", "--result_video", type=Path, metavar="FILE",
+        help=".mp4, .webm, .mov, .gif, or a folder or name_%%05d.png for lossless frames (default: result.mp4)",
+    )  # fmt: skip
+    files.add_argument("--checkpoint", type=Path, help="weights, .pth.tar or .safetensors (default: the small model)")
+    files.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
+
+    motion = parser.add_argument_group("motion")
+    add_switch(motion, "relative", "transfer the motion since the initial frame (default), or the pose itself")
+    motion.add_argument("--absolute", dest="relative", action="store_false", help="the same as --no-relative")
+    add_switch(motion, "adapt_scale", "scale the motion to the size of the source's face (default), or do not")
+    motion.add_argument("--find_best_frame", action="store_true", help="start from the frame most like the source")
+    motion.add_argument("--best_frame", type=int, metavar="N", help="start from this driving frame, counted from 0")
+
+    cut = parser.add_argument_group("cut and size")
+    cut.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="begin here in the driving video")
+    cut.add_argument("--end", type=float, metavar="SECONDS", help="stop here")
+    cut.add_argument("--max_frames", type=int, metavar="N", help="stop after N frames")
+    cut.add_argument("--fit", choices=("stretch", "crop", "pad"), default="stretch", help="for pictures not square")
+    cut.add_argument("--fps", type=_fraction, help="frames per second of a folder of frames (default: 25)")
+
+    output = parser.add_argument_group("output")
+    output.add_argument("--audio", action="store_true", help="carry over the sound of the driving video")
+    output.add_argument("--crf", type=int, metavar="N", help="quality of the encoding: 0 is best, 51 worst")
+    output.add_argument(
+        "--visualize", action="store_true", help="also write source, driving and result with key points"
+    )
+
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    engine.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
+    engine.add_argument(
+        "--align_corners", type=_boolean, default=True, metavar="{true,false}",
+        help="true (default) samples as the weights were trained, false as the original does on today's PyTorch",
+    )  # fmt: skip
+
+
+def _fraction(text: str) -> Fraction:
+    return Fraction(text)
+
+
+def _boolean(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+def _run(options: argparse.Namespace) -> None:
+    from fomm_cli.models.bundled import sample
+
+    if (options.source_image is None) != (options.driving_video is None):
+        missing = "--driving_video" if options.driving_video is None else "--source_image"
+        raise InputError(f"{missing} is missing", "Give both, or neither for the sample in the package")
+    if options.source_image is None:
+        options.source_image, options.driving_video = sample()
+        logger.info("animating the sample in the package, since no --source_image and --driving_video were given")
+    job = AnimateJob(**{field.name: getattr(options, field.name) for field in fields(AnimateJob)})
+
+    from fomm_cli.pipeline.animate import animate
+
+    with progress_bar(shown=not options.quiet) as progress:
+        result = animate(job, progress)
+    print_result(options, as_json(result), _last_line(result))
+
+
+def _last_line(result: AnimateResult) -> str:
+    speed = result.frames / result.seconds
+    beside = f", key points in {result.visualization}" if result.visualization else ""
+    return (
+        f"{result.path}: {result.frames} frames in {result.seconds:.1f} s ({speed:.1f} frames/s) "
+        f"on {result.device}{beside}"
+    )

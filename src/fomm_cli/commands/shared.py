@@ -1,0 +1,70 @@
+"""What the commands share: a parser with the usual flags, switches, results, progress."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+if TYPE_CHECKING:
+    from fomm_cli.pipeline.animate import Progress
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse gives it no public name
+
+
+def add_command(
+    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], None]
+) -> argparse.ArgumentParser:
+    """A command with the flags that all have; `run` gets its options."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(run=run)
+    common = parser.add_argument_group("messages")
+    common.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    common.add_argument("--json", action="store_true", help="print the result as JSON")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+    """A flag that is on, with its `--no-` twin."""
+    group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=True, help=text)
+    group.add_argument(f"--no_{name}", dest=name, action="store_false", help=argparse.SUPPRESS)
+
+
+def print_result(options: argparse.Namespace, data: dict[str, Any], text: str) -> None:
+    """To stdout: `data` with --json, else `text`, nothing with --quiet."""
+    if options.json:
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    elif not options.quiet:
+        sys.stdout.write(text + "\n")
+
+
+def as_json(result: Any) -> dict[str, Any]:
+    """Plain values: paths and exact fractions become text."""
+    return {key: str(value) if isinstance(value, (Path, Fraction)) else value for key, value in asdict(result).items()}
+
+
+@contextmanager
+def progress_bar(*, shown: bool) -> Iterator[Progress]:
+    """A bar for each stage on stderr, where that is a terminal."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm[NoReturn]] = {}
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        if stage not in bars:
+            # None: tqdm stays silent unless stderr is a terminal
+            bars[stage] = tqdm(desc=stage, total=total, unit="frame", disable=None if shown else True)
+        bars[stage].update(done - bars[stage].n)
+
+    try:
+        yield progress
+    finally:
+        for bar in bars.values():
+            bar.close()
