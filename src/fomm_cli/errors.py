@@ -28,3 +28,13 @@ class InputError(FommError):
     """Wrong use, or a file or value that cannot be worked with."""
 
     exit_code = 2
+
+
+class OutOfMemoryError(FommError):
+    """The device was too full for the work; another time it may fit."""
+
+
+class InterruptedByUserError(FommError):
+    """Ctrl-C, with what was done until then and how to go on."""
+
+    exit_code = 130

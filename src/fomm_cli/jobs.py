@@ -35,6 +35,7 @@ class AnimateJob:
         fps: frames per second of a folder of frames.
         crf: quality of the encoded video, lower is better; None for the default of the format.
         visualize: also write source, driving and result side by side with their key points.
+        threads: processor threads to compute with; None for all cores.
     """
 
     source_image: Path
@@ -56,6 +57,7 @@ class AnimateJob:
     fps: Fraction | None = None
     crf: int | None = None
     visualize: bool = False
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -66,6 +68,7 @@ class AnimateJob:
         _require(self.max_frames is None or self.max_frames > 0, "--max_frames", self.max_frames, "1 or more")
         _require(self.best_frame is None or self.best_frame >= 0, "--best_frame", self.best_frame, "0 or more")
         _require(self.crf is None or 0 <= self.crf <= 51, "--crf", self.crf, "0 (best) to 51")
+        _require(self.threads is None or self.threads > 0, "--threads", self.threads, "1 or more")
         _require(self.fps is None or 0 < self.fps <= 1000, "--fps", self.fps, "frames per second, up to 1000")
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,16 @@ class KeyPoints:
     def __getitem__(self, index: slice) -> KeyPoints:
         """The key points of some of the pictures."""
         return KeyPoints(self.value[index], None if self.jacobian is None else self.jacobian[index])
+
+    def to(self, device: torch.device) -> KeyPoints:
+        """The same key points on another device."""
+        return KeyPoints(self.value.to(device), None if self.jacobian is None else self.jacobian.to(device))
+
+    @classmethod
+    def joined(cls, parts: Sequence[KeyPoints]) -> KeyPoints:
+        """The key points of several groups of pictures, at least one, in their order."""
+        jacobians = [part.jacobian for part in parts if part.jacobian is not None]
+        return cls(torch.cat([part.value for part in parts]), torch.cat(jacobians) if jacobians else None)
 
 
 def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, add_switch, as_json, print_result, progress_bar
+from fomm_cli.commands.shared import Commands, add_command, add_switch, as_json, plain, print_result, progress_bar
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import AnimateJob
 
@@ -29,8 +29,14 @@ def add_to(commands: Commands) -> None:
         "-o", "--result_video", type=Path, metavar="FILE",
         help=".mp4, .webm, .mov, .gif, or a folder or name_%%05d.png for lossless frames (default: result.mp4)",
     )  # fmt: skip
-    files.add_argument("--checkpoint", type=Path, help="weights, .pth.tar or .safetensors (default: the small model)")
-    files.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
+    add_job_options(parser)
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to animate, whatever the files are."""
+    model = parser.add_argument_group("model")
+    model.add_argument("--checkpoint", type=Path, help="weights, .pth.tar or .safetensors (default: the small model)")
+    model.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
 
     motion = parser.add_argument_group("motion")
     add_switch(motion, "relative", "transfer the motion since the initial frame (default), or the pose itself")
@@ -56,6 +62,8 @@ def add_to(commands: Commands) -> None:
     engine = parser.add_argument_group("engine")
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     engine.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
+    engine.add_argument("--threads", type=int, metavar="N", help="processor threads to compute with (default: all)")
+    engine.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
     engine.add_argument(
         "--align_corners", type=_boolean, default=True, metavar="{true,false}",
         help="true (default) samples as the weights were trained, false as the original does on today's PyTorch",
@@ -81,8 +89,14 @@ def _run(options: argparse.Namespace) -> None:
         logger.info("animating the sample in the package, since no --source_image and --driving_video were given")
     job = AnimateJob(**{field.name: getattr(options, field.name) for field in fields(AnimateJob)})
 
-    from fomm_cli.pipeline.animate import animate
+    from fomm_cli.pipeline.animate import Files, animate
 
+    if options.dry_run:
+        files = Files.open(job)
+        plan = {"source": job.source_image, "driving": job.driving_video, "result": files.target.shown,
+                "frames": files.clip.info.frame_count}  # fmt: skip
+        print_result(options, plain(plan), "{source} + {driving} -> {result}, {frames} frames".format(**plan))
+        return
     with progress_bar(shown=not options.quiet) as progress:
         result = animate(job, progress)
     print_result(options, as_json(result), _last_line(result))

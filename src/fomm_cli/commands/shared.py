@@ -46,8 +46,13 @@ def print_result(options: argparse.Namespace, data: dict[str, Any], text: str) -
 
 
 def as_json(result: Any) -> dict[str, Any]:
-    """Plain values: paths and exact fractions become text."""
-    return {key: str(value) if isinstance(value, (Path, Fraction)) else value for key, value in asdict(result).items()}
+    """The fields of a record as plain values: paths and exact fractions become text."""
+    return plain(asdict(result))
+
+
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """The values as JSON has them."""
+    return {key: str(value) if isinstance(value, (Path, Fraction)) else value for key, value in values.items()}
 
 
 @contextmanager

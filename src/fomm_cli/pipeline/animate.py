@@ -7,31 +7,36 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import torch
 
 from fomm_cli import __version__
 from fomm_cli.config import VisualizerParams
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.errors import FommError
 from fomm_cli.faces.landmarks import landmark_detector
 from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.audio import add_audio, can_carry_audio
 from fomm_cli.media.drawing import draw_key_points, side_by_side
 from fomm_cli.media.image import read_image
-from fomm_cli.media.resize import Fit, fit_frame, fit_source
+from fomm_cli.media.resize import fit_source
 from fomm_cli.media.target import Target
-from fomm_cli.media.video_reader import Clip, Frame, open_clip
+from fomm_cli.media.video_reader import Clip, open_clip
 from fomm_cli.media.video_writer import FrameWriter, open_writer
 from fomm_cli.pipeline.animator import Animation, Animator
 from fomm_cli.pipeline.best_frame import Detector, find_best_frame
-from fomm_cli.pipeline.device import describe_device
-from fomm_cli.pipeline.prefetch import batched, prefetch
+from fomm_cli.pipeline.device import describe_device, limit_threads
+from fomm_cli.pipeline.driving import Driving, Moment
+from fomm_cli.pipeline.prefetch import prefetch
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, the frames done and the frames in all, None where that is unknown."""
@@ -67,15 +72,21 @@ class AnimateResult:
 
 
 @dataclass(frozen=True)
-class _AnimatedFrame:
-    """A driving frame at the model's size, what became of it, and its key points (K, 2)."""
+class AnimatedFrame:
+    """What became of a driving frame.
 
-    driving: Frame
+    Attributes:
+        moment: when it is shown.
+        image: uint8 (H, W, 3).
+        driving: the driving frame, uint8 (H, W, 3), and its key points (K, 2), where both are at hand.
+    """
+
+    moment: Moment
     image: np.ndarray
-    key_points: np.ndarray
+    driving: tuple[np.ndarray, np.ndarray] | None = None
 
 
-View = Callable[[_AnimatedFrame], np.ndarray]
+View = Callable[[AnimatedFrame], np.ndarray]
 """The picture that a file shows of an animated frame."""
 
 
@@ -85,49 +96,125 @@ def animate(job: AnimateJob, progress: Progress = lambda *_: None) -> AnimateRes
     Raises:
         FommError: what went wrong, and what to do.
     """
-    clip = open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
-    target = Target.of(job.result_video, still=clip.info.still, inputs=(job.source_image, job.driving_video))
-    picture = read_image(job.source_image)
-    animator = Animator.load(job.checkpoint, job.config, device=job.device, align_corners=job.align_corners)
-    began = time.perf_counter()
+    files = Files.open(job)
+    limit_threads(job.threads)
+    animator = load_animator(job)
+    return animate_by(job, animator, Driving(files.clip, animator, job.fit), files, progress)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a job, checked.
+
+    Attributes:
+        clip: the driving video.
+        target: where the result goes.
+        picture: the source, uint8 (H, W, 3) of any size.
+    """
+
+    clip: Clip
+    target: Target
+    picture: np.ndarray
+
+    @classmethod
+    def open(cls, job: AnimateJob) -> Files:
+        """Open them.
+
+        Raises:
+            InputError: one of them cannot be worked with.
+        """
+        clip = open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
+        target = Target.of(job.result_video, still=clip.info.still, inputs=(job.source_image, job.driving_video))
+        return cls(clip, target, read_image(job.source_image))
+
+
+def load_animator(job: AnimateJob) -> Animator:
+    """The model that a job asks for, on its device."""
+    return Animator.load(job.checkpoint, job.config, device=job.device, align_corners=job.align_corners)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What is done once for a source and a driving video.
+
+    Attributes:
+        source: float32 (height, width, 3) in [0, 1], of the model's size.
+        best_frame: the driving frame that is the initial one.
+        animation: ready to take over the driving motion.
+        provenance: what the result says about itself.
+    """
+
+    source: np.ndarray
+    best_frame: int
+    animation: Animation
+    provenance: dict[str, str]
+
+
+def begin(job: AnimateJob, animator: Animator, driving: Driving, picture: np.ndarray, progress: Progress) -> Beginning:
+    """Choose the initial frame and encode the source.
+
+    Raises:
+        InputError: there is no such initial frame, or no frame at all.
+    """
     source = fit_source(picture, animator.size, job.fit)
-    best_frame = _choose_initial(job, animator, clip, source, progress)
-    initial = _nth_frame(clip, best_frame, animator.size, job.fit)
+    best_frame = _choose_initial(job, animator, driving, source, progress)
+    initial = driving.key_points_of(best_frame)
     animation = animator.start(source, initial, relative=job.relative, adapt_scale=job.adapt_scale)
-    views: list[tuple[Target, View]] = [(target, lambda frame: frame.image)]
+    return Beginning(source, best_frame, animation, _provenance(job, animator, best_frame))
+
+
+def animate_by(
+    job: AnimateJob, animator: Animator, driving: Driving, files: Files, progress: Progress
+) -> AnimateResult:
+    """Do the job with a model and a driving video that may serve other jobs too."""
+    began = time.perf_counter()
+    beginning = begin(job, animator, driving, files.picture, progress)
+    views: list[tuple[Target, View]] = [(files.target, lambda frame: frame.image)]
     if job.visualize:
-        comparison = _Comparison(source, animation, animator.config.visualizer_params)
-        views.append((target.beside("visualization"), comparison))
-
-    with ExitStack() as publishing:
-        parts = [(publishing.enter_context(place.publishing()), view) for place, view in views]
-        frames = prefetch(_animated_frames(clip, animator, animation, job.fit), depth=2 * animator.batch_size)
-        metadata = _provenance(job, animator, best_frame)
-        count, duration = _write(frames, parts, clip, metadata, job.crf, progress)
-        sound = job.audio and _add_sound(clip, parts[0][0], duration)
-
+        comparison = _Comparison(beginning.source, beginning.animation, animator.config.visualizer_params)
+        views.append((files.target.beside("visualization"), comparison))
+    frames = prefetch(animated_frames(driving, beginning.animation), depth=2 * animator.batch_size)
+    count, duration, sound = publish(job, views, frames, files.clip, beginning.provenance, progress)
     return AnimateResult(
-        path=target.shown,
+        path=files.target.shown,
         frames=count,
         seconds=time.perf_counter() - began,
-        rate=clip.info.rate,
+        rate=files.clip.info.rate,
         duration=duration,
         audio=sound,
         device=describe_device(animator.device),
         checkpoint_sha256=animator.checkpoint_sha256,
-        best_frame=best_frame,
+        best_frame=beginning.best_frame,
         visualization=views[1][0].shown if job.visualize else None,
     )
 
 
-def _choose_initial(job: AnimateJob, animator: Animator, clip: Clip, source: np.ndarray, progress: Progress) -> int:
+def publish(
+    job: AnimateJob,
+    views: list[tuple[Target, View]],
+    frames: Generator[AnimatedFrame, None, None],
+    clip: Clip,
+    metadata: dict[str, str],
+    progress: Progress,
+) -> tuple[int, Fraction, bool]:
+    """Write every view of the frames to its target; returns their number, duration and whether there is sound."""
+    with ExitStack() as publishing:
+        parts = [(publishing.enter_context(place.publishing()), view) for place, view in views]
+        count, duration = _write(frames, parts, clip, metadata, job.crf, progress)
+        sound = job.audio and _add_sound(clip, parts[0][0], duration)
+    return count, duration, sound
+
+
+def _choose_initial(
+    job: AnimateJob, animator: Animator, driving: Driving, source: np.ndarray, progress: Progress
+) -> int:
     """Index of the driving frame that stands for the source's own pose."""
     if not job.find_best_frame:
         return job.best_frame or 0
     picture = np.rint(source * 255).astype(np.uint8)
     for detect, what in _detectors(animator):
-        frames = _counted(_fitted(clip, animator.size, job.fit), "best frame", clip.info.frame_count, progress)
-        best = find_best_frame(picture, (frame.image for frame in frames), detect)
+        poses = _counted(driving.poses(what, detect), "best frame", driving.clip.info.frame_count, progress)
+        best = find_best_frame(detect(picture), poses)
         if best is not None:
             logger.info("best frame: %d (by %s)", best, what)
             return best
@@ -138,44 +225,38 @@ def _choose_initial(job: AnimateJob, animator: Animator, clip: Clip, source: np.
 def _detectors(animator: Animator) -> Iterator[tuple[Detector, str]]:
     """Ways to compare poses, the best first."""
     try:
-        yield landmark_detector(animator.device), "face landmarks"
+        yield _face_detector(animator.device), "face landmarks"
     except FommError as error:
         logger.warning("%s; comparing the model's own key points instead", error)
     yield lambda picture: animator.detect(picture[None]).value[0].cpu().numpy(), "key points"
 
 
-def _nth_frame(clip: Clip, index: int, size: tuple[int, int], fit: Fit) -> np.ndarray:
-    for count, frame in enumerate(islice(_fitted(clip, size, fit), index + 1)):
-        if count == index:
-            return frame.image
-    raise InputError(
-        f"--best_frame {index} is beyond the end of {clip.name}, which has {count + 1} frames here",
-        f"Use 0 to {count}",
-    )
+@cache
+def _face_detector(device: torch.device) -> Detector:
+    return landmark_detector(device)
 
 
-def _fitted(clip: Clip, size: tuple[int, int], fit: Fit) -> Iterator[Frame]:
-    """The frames of a clip at the size of the model."""
-    for frame in clip.frames():
-        yield replace(frame, image=fit_frame(frame.image, size, fit))
+def animated_frames(
+    driving: Driving, animation: Animation, start: int = 0, stop: int | None = None
+) -> Generator[AnimatedFrame, None, None]:
+    """Animate the driving frames from `start` to `stop`, exclusive."""
+    with closing(driving.batches(start, stop)) as batches:
+        for batch in batches:
+            rendered = animation.render(batch.motion)
+            pictures = batch.motion if isinstance(batch.motion, np.ndarray) else None
+            for index, moment in enumerate(batch.moments):
+                shown = None if pictures is None else (pictures[index], rendered.key_points[index])
+                yield AnimatedFrame(moment, rendered.images[index], shown)
 
 
-def _animated_frames(clip: Clip, animator: Animator, animation: Animation, fit: Fit) -> Iterator[_AnimatedFrame]:
-    with closing(prefetch(_fitted(clip, animator.size, fit), depth=2 * animator.batch_size)) as frames:
-        for batch in batched(frames, animator.batch_size):
-            rendered = animation.render(np.stack([frame.image for frame in batch]))
-            for frame, image, points in zip(batch, rendered.images, rendered.key_points, strict=True):
-                yield _AnimatedFrame(frame, image, points)
-
-
-def _counted(frames: Iterator[Frame], stage: str, total: int | None, progress: Progress) -> Iterator[Frame]:
-    for done, frame in enumerate(frames, start=1):
-        yield frame
+def _counted(items: Iterator[T], stage: str, total: int | None, progress: Progress) -> Iterator[T]:
+    for done, item in enumerate(items, start=1):
+        yield item
         progress(stage, done, total)
 
 
 def _write(
-    frames: Generator[_AnimatedFrame, None, None],
+    frames: Generator[AnimatedFrame, None, None],
     parts: list[tuple[Path, View]],
     clip: Clip,
     metadata: dict[str, str],
@@ -187,7 +268,6 @@ def _write(
     count, end = 0, Fraction(0)
     with closing(frames), ExitStack() as writing:
         for animated in frames:
-            driving = animated.driving
             pictures = [view(animated) for _, view in parts]
             if not writers:
                 writers = [
@@ -195,9 +275,9 @@ def _write(
                     for (part, _), picture in zip(parts, pictures, strict=True)
                 ]
             for writer, picture in zip(writers, pictures, strict=True):
-                writer.write(picture, driving.time, driving.duration)
+                writer.write(picture, animated.moment.time, animated.moment.duration)
             count += 1
-            end = driving.time + (driving.duration or 1 / clip.info.rate)
+            end = animated.moment.time + (animated.moment.duration or 1 / clip.info.rate)
             progress("animating", count, clip.info.frame_count)
     return count, end
 
@@ -210,8 +290,10 @@ class _Comparison:
         points = animation.key_points.value[0].cpu().numpy()
         self._source = draw_key_points(np.rint(source * 255).astype(np.uint8), points, params.kp_size)
 
-    def __call__(self, frame: _AnimatedFrame) -> np.ndarray:
-        driving = draw_key_points(frame.driving.image, frame.key_points, self._params.kp_size)
+    def __call__(self, frame: AnimatedFrame) -> np.ndarray:
+        if frame.driving is None:
+            raise ValueError("the driving frame is not at hand")
+        driving = draw_key_points(*frame.driving, self._params.kp_size)
         return side_by_side([self._source, driving, frame.image], border=self._params.draw_border)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fomm_cli.config import Config, load_config
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.errors import InputError, OutOfMemoryError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
 from fomm_cli.models.bundled import bundled_checkpoint
@@ -129,15 +129,19 @@ class Animator:
         for batch in batched(chain([first], frames), self.batch_size):
             yield from animation.render(np.stack(batch)).images
 
-    def start(self, source: np.ndarray, initial: np.ndarray, *, relative: bool, adapt_scale: bool) -> Animation:
+    def start(
+        self, source: np.ndarray, initial: np.ndarray | KeyPoints, *, relative: bool, adapt_scale: bool
+    ) -> Animation:
         """Do all that is done once for a source and a driving video.
 
         Args:
             source: float32 (height, width, 3) in [0, 1], of the model's size.
-            initial: the initial driving frame, uint8 (height, width, 3).
+            initial: the initial driving frame, uint8 (height, width, 3), or its key points, B = 1.
             relative: transfer relative motion.
             adapt_scale: adapt its scale.
         """
+        if isinstance(initial, np.ndarray):
+            initial = self.detect(initial[None])
         return Animation(self, source, initial, relative=relative, adapt_scale=adapt_scale)
 
     @torch.inference_mode()
@@ -157,29 +161,29 @@ class Animation:
 
     @torch.inference_mode()
     def __init__(
-        self, animator: Animator, source: np.ndarray, initial: np.ndarray, *, relative: bool, adapt_scale: bool
+        self, animator: Animator, source: np.ndarray, initial: KeyPoints, *, relative: bool, adapt_scale: bool
     ) -> None:
         self._animator = animator
         self.key_points: KeyPoints = animator.detect(source[None])
         self._encoded: EncodedSource = animator.networks.generator.encode(animator.to_tensor(source[None]))
         self._transfer = MotionTransfer.between(
-            self.key_points, animator.detect(initial[None]), relative=relative, adapt_scale=adapt_scale
+            self.key_points, initial.to(animator.device), relative=relative, adapt_scale=adapt_scale
         )
         self._batch_size = animator.batch_size
 
-    def render(self, frames: np.ndarray) -> Rendered:
-        """Animate driving frames, uint8 (B, height, width, 3).
+    def render(self, driving: np.ndarray | KeyPoints) -> Rendered:
+        """Animate driving frames, uint8 (B, height, width, 3), or their key points.
 
         When the device runs out of memory, the batch is halved and the work goes on.
 
         Raises:
-            FommError: one frame alone does not fit into the memory of the device.
+            OutOfMemoryError: one frame alone does not fit into the memory of the device.
         """
         parts = []
         done = 0
-        while done < len(frames):
+        while done < len(driving):
             try:
-                parts.append(self._render(frames[done : done + self._batch_size]))
+                parts.append(self._render(driving[done : done + self._batch_size]))
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -193,12 +197,11 @@ class Animation:
         )
 
     @torch.inference_mode()
-    def _render(self, frames: np.ndarray) -> Rendered:
-        driving = self._animator.detect(frames)
-        motion = self.motion(driving)
-        prediction = self._animator.networks.generator.decode(self._encoded, motion)
+    def _render(self, driving: np.ndarray | KeyPoints) -> Rendered:
+        found = driving.to(self._animator.device) if isinstance(driving, KeyPoints) else self._animator.detect(driving)
+        prediction = self._animator.networks.generator.decode(self._encoded, self.motion(found))
         images = (prediction * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
-        return Rendered(images.contiguous().cpu().numpy(), driving.value.cpu().numpy())
+        return Rendered(images.contiguous().cpu().numpy(), found.value.cpu().numpy())
 
     def motion(self, driving: KeyPoints) -> DenseMotion:
         """The flow from driving frames with these key points to the source."""
@@ -206,7 +209,7 @@ class Animation:
 
     def _halve_batch(self, error: RuntimeError) -> None:
         if self._batch_size == 1:
-            raise FommError(
+            raise OutOfMemoryError(
                 f"the {self._animator.device.type} device has not enough memory for one frame",
                 "Close other programs that use it, or add --cpu",
             ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -22,33 +22,27 @@ def normalized(points: np.ndarray) -> np.ndarray | None:
     return centred / math.sqrt(area) if area > 0 else None
 
 
-def find_best_frame(source: np.ndarray, frames: Iterable[np.ndarray], detect: Detector) -> int | None:
+def find_best_frame(source: np.ndarray | None, frames: Iterable[np.ndarray | None]) -> int | None:
     """Index of the frame whose points lie closest to the source's, by squared distance after normalisation.
 
     Args:
-        source: uint8 (H, W, 3).
-        frames: uint8 (H, W, 3) each; read once.
-        detect: gives the points (N, 2 or more) of a picture, or None where it finds none.
+        source: points (N, 2 or more) of the source; None where none were found.
+        frames: the points of each frame likewise; read once.
 
     Returns:
-        None if the points are found in no frame, or not in the source. Frames without are skipped.
+        None if there are points in no frame, or not in the source. Frames without are skipped.
     """
-    reference = _points(source, detect)
+    reference = None if source is None else normalized(source)
     if reference is None:
         return None
     best, shortest = None, math.inf
-    for index, distance in enumerate(_distances(reference, frames, detect)):
+    for index, points in enumerate(frames):
+        distance = _distance(reference, points)
         if distance < shortest:
             best, shortest = index, distance
     return best
 
 
-def _distances(reference: np.ndarray, frames: Iterable[np.ndarray], detect: Detector) -> Iterator[float]:
-    for frame in frames:
-        points = _points(frame, detect)
-        yield math.inf if points is None else float(np.square(reference - points).sum())
-
-
-def _points(picture: np.ndarray, detect: Detector) -> np.ndarray | None:
-    points = detect(picture)
-    return None if points is None else normalized(points)
+def _distance(reference: np.ndarray, points: np.ndarray | None) -> float:
+    candidate = None if points is None else normalized(points)
+    return math.inf if candidate is None else float(np.square(reference - candidate).sum())

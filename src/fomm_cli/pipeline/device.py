@@ -38,6 +38,12 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def limit_threads(count: int | None) -> None:
+    """Let torch compute with so many threads; None leaves it to torch."""
+    if count is not None:
+        torch.set_num_threads(count)
+
+
 def describe_device(device: torch.device) -> str:
     """The device in words, such as ``CPU, 8 threads`` or ``cuda:0, NVIDIA H100``."""
     if device.type == "cuda":

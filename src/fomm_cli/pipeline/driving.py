@@ -1,0 +1,159 @@
+"""A driving video as a model sees it: frames of the model's size, and their key points."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from fomm_cli.errors import InputError
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.resize import Fit, fit_frame
+from fomm_cli.media.video_reader import Clip, Frame
+from fomm_cli.pipeline.animator import Animator
+from fomm_cli.pipeline.best_frame import Detector
+from fomm_cli.pipeline.prefetch import batched, prefetch
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a frame is shown: seconds since the first kept frame, and how long, if the file says so."""
+
+    time: Fraction
+    duration: Fraction | None
+
+
+@dataclass(frozen=True)
+class DrivingBatch:
+    """Some consecutive driving frames.
+
+    Attributes:
+        moments: when each is shown.
+        motion: the frames, uint8 (B, height, width, 3), or their key points.
+    """
+
+    moments: list[Moment]
+    motion: np.ndarray | KeyPoints
+
+
+@dataclass(frozen=True)
+class DrivingTrack:
+    """All that animating needs of a driving video whose key points are known.
+
+    Attributes:
+        key_points: of all N frames.
+        moments: when each is shown.
+        offset: of the first kept frame in seconds on the file's own clock.
+    """
+
+    key_points: KeyPoints
+    moments: tuple[Moment, ...]
+    offset: Fraction
+
+    def save(self, path: Path) -> None:
+        """Write it as safetensors, the times as whole numbers; a missing duration is 0 / 1."""
+        pairs = [(*moment.time.as_integer_ratio(), *(moment.duration or Fraction(0)).as_integer_ratio())
+                 for moment in self.moments]  # fmt: skip
+        tensors = {
+            "value": self.key_points.value.cpu().contiguous(),
+            "moments": torch.tensor(pairs, dtype=torch.int64),  # (N, 4)
+            "offset": torch.tensor(self.offset.as_integer_ratio(), dtype=torch.int64),
+        }
+        if self.key_points.jacobian is not None:
+            tensors["jacobian"] = self.key_points.jacobian.cpu().contiguous()
+        save_file(tensors, path)
+
+    @classmethod
+    def load(cls, path: Path) -> DrivingTrack:
+        """Read what `save` wrote."""
+        tensors = load_file(path)
+        moments = tuple(
+            Moment(Fraction(time, time_unit), Fraction(duration, unit) or None)
+            for time, time_unit, duration, unit in tensors["moments"].tolist()
+        )
+        return cls(KeyPoints(tensors["value"], tensors.get("jacobian")), moments, Fraction(*tensors["offset"].tolist()))
+
+
+class Driving:
+    """The frames of a clip in the order and batches in which they are animated."""
+
+    def __init__(self, clip: Clip, animator: Animator, fit: Fit, track: DrivingTrack | None = None) -> None:
+        self.clip = clip
+        if track:
+            clip.offset = track.offset  # which is exact
+        self._animator = animator
+        self._fit = fit
+        self._track = track
+        self._initial: dict[int, KeyPoints] = {}
+        self._poses: dict[str, list[np.ndarray | None]] = {}
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames at the size of the model."""
+        for frame in self.clip.frames():
+            yield replace(frame, image=fit_frame(frame.image, self._animator.size, self._fit))
+
+    def key_points_of(self, index: int) -> KeyPoints:
+        """Key points of one frame, B = 1; found once.
+
+        Raises:
+            InputError: there is no such frame.
+        """
+        if index not in self._initial:
+            self._initial[index] = self._animator.detect(self._frame(index)[None])
+        return self._initial[index]
+
+    def _frame(self, index: int) -> np.ndarray:
+        for count, frame in enumerate(islice(self.frames(), index + 1)):
+            if count == index:
+                return frame.image
+        raise InputError(
+            f"--best_frame {index} is beyond the end of {self.clip.name}, which has {count + 1} frames here",
+            f"Use 0 to {count}",
+        )
+
+    def poses(self, kind: str, detect: Detector) -> Iterator[np.ndarray | None]:
+        """The points that `detect` finds in each frame; found once for each kind, and so read to the end."""
+        if kind in self._poses:
+            yield from self._poses[kind]
+            return
+        found = []
+        for frame in self.frames():
+            found.append(detect(frame.image))
+            yield found[-1]
+        self._poses[kind] = found
+
+    def batches(self, start: int = 0, stop: int | None = None) -> Generator[DrivingBatch, None, None]:
+        """The frames from `start` to `stop`, exclusive, in batches of the size that suits the device.
+
+        With a `start` that is a multiple of that size, they are the batches of the whole video.
+        """
+        if self._track is None:
+            yield from self._decoded(start, stop)
+            return
+        moments, points = self._track.moments[start:stop], self._track.key_points[start:stop]
+        for first in range(0, len(moments), self._animator.batch_size):
+            some = slice(first, first + self._animator.batch_size)
+            yield DrivingBatch(list(moments[some]), points[some])
+
+    def _decoded(self, start: int, stop: int | None) -> Generator[DrivingBatch, None, None]:
+        with closing(prefetch(self.frames(), depth=2 * self._animator.batch_size)) as frames:
+            for batch in batched(islice(frames, start, stop), self._animator.batch_size):
+                moments = [Moment(frame.time, frame.duration) for frame in batch]
+                yield DrivingBatch(moments, np.stack([frame.image for frame in batch]))
+
+    def record(self) -> DrivingTrack:
+        """Find the key points of all frames, once for any number of sources."""
+        moments: list[Moment] = []
+        found: list[KeyPoints] = []
+        with closing(self._decoded(0, None)) as batches:
+            for batch in batches:
+                moments += batch.moments
+                found.append(self._animator.detect(batch.motion).to(torch.device("cpu")))  # type: ignore[arg-type]
+        return DrivingTrack(KeyPoints.joined(found), tuple(moments), self.clip.offset)
