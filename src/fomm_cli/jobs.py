@@ -87,3 +87,34 @@ class ConvertJob:
     target: Path
     config: str | None = None
     half: bool = False
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """Animate many pairs into one folder.
+
+    Attributes:
+        pairs: what to animate; a `result_video` is relative to `result_dir`, None for ``<source>--<driving>.mp4``.
+        result_dir: the folder of the results, their journal and report.
+        overwrite: replace files in the way that this batch did not make.
+        devices: one worker process for each; they may repeat.
+        threads: processor threads of all workers of this machine, or of each on a cluster; None for all cores, or
+            one on a cluster.
+        cluster: address of a Ray cluster to run on, such as auto; None for processes on this machine.
+        workers: how many work at a time on the cluster; None for as many as it has room for.
+        range_frames: a longer video is cut into ranges of about so many frames.
+    """
+
+    pairs: tuple[AnimateJob, ...]
+    result_dir: Path
+    overwrite: bool = False
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None
+    cluster: str | None = None
+    workers: int | None = None
+    range_frames: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(self.threads is None or self.threads > 0, "--threads", self.threads, "1 or more")
+        _require(self.workers is None or self.workers > 0, "--workers", self.workers, "1 or more")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -117,13 +117,17 @@ class Files:
     picture: np.ndarray
 
     @classmethod
-    def open(cls, job: AnimateJob) -> Files:
+    def open(cls, job: AnimateJob, clip: Clip | None = None) -> Files:
         """Open them.
+
+        Args:
+            job: what names them.
+            clip: the driving video, where it is open already.
 
         Raises:
             InputError: one of them cannot be worked with.
         """
-        clip = open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
+        clip = clip or open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
         target = Target.of(job.result_video, still=clip.info.still, inputs=(job.source_image, job.driving_video))
         return cls(clip, target, read_image(job.source_image))
 
@@ -191,7 +195,7 @@ def animate_by(
 
 def publish(
     job: AnimateJob,
-    views: list[tuple[Target, View]],
+    views: Sequence[tuple[Target, View]],
     frames: Generator[AnimatedFrame, None, None],
     clip: Clip,
     metadata: dict[str, str],

@@ -185,7 +185,7 @@ class Animation:
             try:
                 parts.append(self._render(driving[done : done + self._batch_size]))
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 self._halve_batch(error)
                 continue
@@ -219,7 +219,8 @@ class Animation:
             torch.cuda.empty_cache()
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch gave up since the memory of a device is full."""
     # Apple GPUs and the CPU report it as a plain RuntimeError
     text = str(error)
     return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -1,0 +1,64 @@
+"""What the results are called."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fomm_cli.errors import InputError
+from fomm_cli.jobs import AnimateJob
+
+_LONGEST = 100  # characters of a source's or driving video's name; file systems take 255 bytes
+
+
+def result_names(jobs: Sequence[AnimateJob], suffixes: Sequence[str]) -> list[str]:
+    """A name of its own for each result: ``<source>--<driving><suffix>``, relative to the result folder.
+
+    Where two would be equal, also on file systems that ignore case, all of them keep the suffixes of their inputs
+    (``a.jpg--b.mp4.mp4``), and if that is not enough they end in a hash of paths and options. So a name depends on
+    the set of jobs, not on their order.
+
+    Args:
+        jobs: no two of them equal; their own `result_video` goes first.
+        suffixes: such as ``.mp4``, for each job.
+
+    Raises:
+        InputError: two jobs ask for the same `result_video`, or one for a place outside the folder.
+    """
+    names: dict[int, str] = {index: _explicit(job) for index, job in enumerate(jobs) if job.result_video}
+    taken = Counter(map(_folded, names.values()))
+    if clash := next((name for name in names.values() if taken[_folded(name)] > 1), None):
+        raise InputError(f"two pairs have the result {clash}", "Give each a name of its own")
+    ways: tuple[Callable[[AnimateJob], str], ...] = (_by_stem, _by_name, _by_hash)
+    for way in ways:
+        left = [index for index in range(len(jobs)) if index not in names]
+        proposed = {index: way(jobs[index]) + suffixes[index] for index in left}
+        counts = Counter(map(_folded, [*names.values(), *proposed.values()]))
+        names |= {index: name for index, name in proposed.items() if counts[_folded(name)] == 1 or way is _by_hash}
+    return [names[index] for index in range(len(jobs))]
+
+
+def _explicit(job: AnimateJob) -> str:
+    path = Path(str(job.result_video))
+    if path.is_absolute() or ".." in path.parts or "%" in path.name or path.name.startswith("."):
+        raise InputError(f"result_video {path} is no place in the result folder", "Give a name, such as smile.mp4")
+    return path.as_posix()
+
+
+def _by_stem(job: AnimateJob) -> str:
+    return f"{job.source_image.stem[:_LONGEST]}--{job.driving_video.stem[:_LONGEST]}"
+
+
+def _by_name(job: AnimateJob) -> str:
+    return f"{job.source_image.name[:_LONGEST]}--{job.driving_video.name[:_LONGEST]}"
+
+
+def _by_hash(job: AnimateJob) -> str:
+    return f"{_by_name(job)}--{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

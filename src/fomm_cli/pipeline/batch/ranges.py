@@ -1,0 +1,28 @@
+"""Cutting long videos into ranges of frames for different workers."""
+
+from __future__ import annotations
+
+_STEP = 32  # frames; a multiple of every device's batch, so that batches and with them all bits stay the same
+_SHORTEST = 2 * _STEP  # a range for an idle worker; below it, loading costs more than is gained
+
+
+def cut(frames: int | None, shares: int, longest: int) -> list[tuple[int, int | None]]:
+    """Ranges [start, stop) of a video, the last one open, since the number of frames may be an estimate.
+
+    Args:
+        frames: how many there are; None if unknown.
+        shares: how many workers may take part.
+        longest: about how long a range may be, whatever the shares.
+
+    Returns:
+        An empty list where the video is better left whole.
+    """
+    if frames is None:
+        return []
+    count = max(-(-frames // longest), min(shares, frames // _SHORTEST), 1)
+    length = -(-frames // (count * _STEP)) * _STEP
+    starts = range(0, frames, length)
+    if len(starts) < 2:
+        return []
+    stops = [*list(starts)[1:], None]
+    return list(zip(starts, stops, strict=True))
