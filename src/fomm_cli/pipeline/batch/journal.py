@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
 
@@ -222,11 +222,10 @@ class Journal:
 
     def records(self) -> list[Record]:
         """All results of the folder that are done or failed, by name."""
-        columns = "name, source, driving, state, attempts, error, frames, seconds, device, checkpoint"
-        rows = self._database.execute(
-            f"SELECT {columns}, warnings, thumbnail FROM results WHERE state != 'running' ORDER BY name"  # noqa: S608
-        )
-        return [Record(*row[:10], tuple(json.loads(row[10])), row[11]) for row in rows]
+        names = [field.name for field in fields(Record)]
+        query = f"SELECT {', '.join(names)} FROM results WHERE state != 'running' ORDER BY name"  # noqa: S608
+        found = (dict(zip(names, row, strict=True)) for row in self._database.execute(query))
+        return [Record(**{**values, "warnings": tuple(json.loads(values["warnings"]))}) for values in found]
 
     def _signature(self, name: str) -> str:
         """Tells one state of a file from another; "" where there is none."""

@@ -43,7 +43,7 @@ def result_names(jobs: Sequence[AnimateJob], suffixes: Sequence[str]) -> list[st
 
 def _explicit(job: AnimateJob) -> str:
     path = Path(str(job.result_video))
-    if path.is_absolute() or ".." in path.parts or "%" in path.name or path.name.startswith("."):
+    if path.is_absolute() or "%" in path.name or any(part.startswith(".") for part in path.parts):
         raise InputError(f"result_video {path} is no place in the result folder", "Give a name, such as smile.mp4")
     return path.as_posix()
 
