@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from parity_data import PARITY
 from PIL import Image
+
+from parity_data import PARITY
 
 CONFIG, CHECKPOINT = (PARITY / f"tiny_first_order{suffix}" for suffix in (".yaml", ".pth.tar"))
 MODEL = ["--config", str(CONFIG), "--checkpoint", str(CHECKPOINT), "--cpu", "--threads", "1"]

@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from batch_helpers import make_driving, make_sources
 
+from batch_helpers import make_driving, make_sources
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import AnimateJob, BatchJob
 from fomm_cli.pipeline.batch.manifest import cross, read_csv, read_yaml
@@ -100,7 +100,9 @@ def test_job_file_has_patterns_pairs_and_options(media: Path) -> None:
     assert (jobs[3].best_frame, names(jobs)[3]) == (1, "special.webm")
 
 
-@pytest.mark.parametrize("text", ["- a\n", "pairs: 3\n", "pairs: [{source: a}]\n", "{", "crf: 3\n", "pairs: [{crf: x}]\n"])
+@pytest.mark.parametrize(
+    "text", ["- a\n", "pairs: 3\n", "pairs: [{source: a}]\n", "{", "crf: 3\n", "pairs: [{crf: x}]\n"]
+)
 def test_job_file_mistakes_are_input_errors(text: str, tmp_path: Path) -> None:
     file = tmp_path / "jobs.yaml"
     file.write_text(text)
@@ -135,7 +137,7 @@ def test_names_that_would_collide_are_told_apart_whatever_the_order() -> None:
     assert dict(zip(reversed(jobs), names(jobs[::-1]), strict=True)) == dict(zip(jobs, found, strict=True))
 
 
-@pytest.mark.parametrize("name", ["/tmp/x.mp4", "../x.mp4", ".fomm/x.mp4", "x_%05d.png"])
+@pytest.mark.parametrize("name", ["/x.mp4", "../x.mp4", ".fomm/x.mp4", "x_%05d.png"])
 def test_a_result_stays_in_the_folder(name: str) -> None:
     with pytest.raises(InputError, match="no place in the result folder"):
         names([AnimateJob(Path("a.png"), Path("d.mp4"), Path(name))])
@@ -182,7 +184,9 @@ def test_short_videos_stay_whole(frames: int | None) -> None:
 @pytest.mark.parametrize(("frames", "shares"), [(128, 2), (1000, 3), (1025, 1), (5000, 4), (100_000, 16)])
 def test_ranges_cover_every_frame_once_in_whole_batches(frames: int, shares: int) -> None:
     ranges = cut(frames, shares, 1024)
-    assert list(chain(*(range(start, frames if stop is None else stop) for start, stop in ranges))) == list(range(frames))
+    assert list(chain(*(range(start, frames if stop is None else stop) for start, stop in ranges))) == list(
+        range(frames)
+    )
     assert ranges[-1][1] is None
     assert all(start % 32 == 0 for start, _ in ranges)
     assert len(ranges) >= min(shares, frames // 64)

@@ -13,7 +13,7 @@ from fomm_cli.media.video_writer import writing
 
 
 def write_lossless(path: Path, size: tuple[int, int], frames: Iterable[np.ndarray]) -> int:
-    """Write frames; returns how many there were, possibly none.
+    """Write frames; returns how many there were. Without any, the file cannot be read.
 
     Args:
         path: ends in .mkv.
@@ -27,10 +27,10 @@ def write_lossless(path: Path, size: tuple[int, int], frames: Iterable[np.ndarra
     with writing(path), av.open(f"file:{path}", "w", format="matroska") as container:
         stream = container.add_stream("ffv1", rate=25)
         stream.height, stream.width = size
-        stream.pix_fmt = "gbrp"
+        stream.pix_fmt = "bgr0"
         container.start_encoding()
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="gbrp")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
             count += 1
         container.mux(stream.encode(None))
     return count
@@ -45,6 +45,6 @@ def read_lossless(path: Path) -> Iterator[np.ndarray]:
     try:
         with av.open(f"file:{path}") as container:
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="gbrp")
+                yield frame.to_ndarray(format="rgb24")
     except (av.FFmpegError, OSError) as error:
         raise FommError(f"{path} cannot be read again: {error}", "Delete it and start again") from error

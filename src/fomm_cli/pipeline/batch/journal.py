@@ -132,25 +132,15 @@ class Journal:
 
     def _bury_the_dead(self) -> None:
         for folder in (self._results / FOLDER / "runs").iterdir():
-            lock = FileLock(folder / "lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            lock.release()
-            shutil.rmtree(folder, ignore_errors=True)
+            if not _is_locked(folder / "lock"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _is_alive(self, run: str) -> bool:
         if run == self.run:
             return True
         with self._starting:
-            try:
-                with FileLock(self.folder.parent / run / "lock").acquire(timeout=0):
-                    return False
-            except Timeout:
-                return True
-            except OSError:
-                return False  # its folder is gone
+            folder = self.folder.parent / run
+            return folder.is_dir() and _is_locked(folder / "lock")
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -234,6 +224,15 @@ class Journal:
         except OSError:
             return ""
         return f"{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds the lock; the folder of the file has to exist, since it would be created."""
+    try:
+        with FileLock(path).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -150,7 +150,8 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
     began = time.perf_counter()
     files = Files.open(job)
     notes = [json.loads((part / _NOTES).read_text()) for part in parts]
-    frames = _joined(files.clip, parts)
+    filled = [part / PART for part, note in zip(parts, notes, strict=True) if note["frames"]]
+    frames = _joined(files.clip, filled)
     views = [(files.target, _image)]
     count, _, _ = publish(job, views, frames, files.clip, notes[0]["provenance"], _animating(report))
     return Outcome(
@@ -163,8 +164,8 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
     )
 
 
-def _joined(clip: Clip, parts: tuple[Path, ...]) -> Generator[AnimatedFrame, None, None]:
-    images = (image for part in parts for image in read_lossless(part / PART))
+def _joined(clip: Clip, parts: list[Path]) -> Generator[AnimatedFrame, None, None]:
+    images = (image for part in parts for image in read_lossless(part))
     for frame, image in zip(clip.frames(), images, strict=True):
         yield AnimatedFrame(Moment(frame.time, frame.duration), image)
 
