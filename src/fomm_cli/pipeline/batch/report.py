@@ -87,4 +87,4 @@ def _moving(record: Record, link: str, *, embed: bool) -> str:
     elif not record.name.endswith((".mp4", ".webm", ".mov")):
         return ""
     name = escape(record.name)
-    return f'<video src="{address}" aria-label="{name}" muted loop playsinline preload="none" tabindex="0"></video>'
+    return f'<video src="{address}" aria-label="{name}" muted loop playsinline preload="metadata" tabindex="0"></video>'
