@@ -42,6 +42,12 @@ def add_to(commands: Commands) -> None:
     workers = parser.add_argument_group("workers")
     workers.add_argument("--workers", type=int, metavar="N", help="work with N processes (default: one)")
     workers.add_argument("--devices", metavar="LIST", help="one process on each, such as cuda:0,cuda:1")
+    workers.add_argument(
+        "--engine_cluster", choices=("ray",), help="work on a cluster instead (pip install fomm-cli[ray])"
+    )
+    workers.add_argument(
+        "--address", default="auto", help="of the Ray cluster (default: auto, the one of this machine)"
+    )
     add_job_options(parser)
 
 
@@ -69,6 +75,8 @@ def _job(options: argparse.Namespace) -> BatchJob:
         raise InputError("--devices and --workers exclude each other", "--devices starts a process for each")
     if options.workers is not None and options.workers < 1:
         raise InputError(f"--workers {options.workers} is impossible", "Allowed: 1 or more")
+    if options.engine_cluster and options.devices:
+        raise InputError("--devices is for this machine alone", "On a cluster, leave it out: each worker gets a GPU")
     devices = options.devices.split(",") if options.devices else [options.device] * (options.workers or 1)
     return BatchJob(
         pairs=tuple(_pairs(options)),
@@ -76,6 +84,8 @@ def _job(options: argparse.Namespace) -> BatchJob:
         overwrite=options.overwrite,
         devices=tuple(device.strip() for device in devices),
         threads=options.threads,
+        cluster=options.address if options.engine_cluster else None,
+        workers=options.workers,
     )
 
 

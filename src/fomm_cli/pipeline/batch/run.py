@@ -90,7 +90,7 @@ def run_batch(job: BatchJob, progress: Progress = lambda *_: None) -> BatchResul
     journal = Journal(job.result_dir, overwrite=job.overwrite)
     run: _Run | None = None
     try:
-        engine = _engine(job, journal, sum(1 for pair in pairs if not pair.problem))
+        engine = _engine(job, journal, pairs)
         try:
             run = _Run(job, pairs, journal, engine, progress)
             run.work()
@@ -107,8 +107,13 @@ def run_batch(job: BatchJob, progress: Progress = lambda *_: None) -> BatchResul
         journal.close(all_done=run is not None and run.done + run.skipped == len(pairs))
 
 
-def _engine(job: BatchJob, journal: Journal, _pairs: int) -> Engine:
-    return ProcessEngine(job.devices, job.threads, journal.motion_folder)
+def _engine(job: BatchJob, journal: Journal, pairs: Sequence[Pair]) -> Engine:
+    if job.cluster is None:
+        return ProcessEngine(job.devices, job.threads, journal.motion_folder)
+    from fomm_cli.pipeline.batch.cluster import RayEngine
+
+    frames = sum(pair.frames or 1 for pair in pairs)
+    return RayEngine(job, max(len(pairs), frames // job.range_frames))
 
 
 @dataclass
@@ -150,7 +155,7 @@ class _Run:
         """Until every pair is done or has failed, here or in another run."""
         while True:
             self._hand_out()
-            if self._running:
+            if self._running or self._waiting:
                 for event in self._engine.events(timeout=_POLL):
                     self._handle(event)
             elif self._pairs:

@@ -86,13 +86,12 @@ Report = Callable[[int], None]
 
 
 class Engine(Protocol):
-    """Runs units somewhere.
+    """Runs units somewhere."""
 
-    Attributes:
-        slots: how many units run at a time.
-    """
-
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many units run at a time."""
+        ...
 
     def start(self, unit: Unit, folder: Path) -> None:
         """Run a unit; what it makes is in the (existing) folder before `Finished` is reported."""
