@@ -148,6 +148,8 @@ class _RayWorker:
 
     def run(self, unit: Unit, inputs: dict[str, Any]) -> tuple[Finished | Failed, Files]:
         """Do a unit; returns the files it made, too."""
+        while len(self._copies) > _REMEMBERED:
+            shutil.rmtree(self._copies.pop(0))
         local = {path: self._local(Path(path), content) for path, content in inputs.items()}
         job, parts = _moved(unit.job, local), tuple(local[str(part)] for part in unit.parts)
         with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
@@ -163,8 +165,6 @@ class _RayWorker:
             folder.mkdir()
             unpack(ray.get(content), folder / path.name)
             self._copies.append(folder)
-            if len(self._copies) > _REMEMBERED:
-                shutil.rmtree(self._copies.pop(0))
         return folder / path.name
 
 

@@ -74,6 +74,9 @@ class ProcessEngine:
 
     def events(self, timeout: float) -> list[Event]:
         """What has happened since the last call, after `timeout` seconds at the latest."""
+        if not self._workers:
+            time.sleep(timeout)
+            return []
         by_connection = {worker.connection: worker for worker in self._workers}
         return [
             event

@@ -155,13 +155,10 @@ class _Run:
         """Until every pair is done or has failed, here or in another run."""
         while True:
             self._hand_out()
-            if self._running or self._waiting:
-                for event in self._engine.events(timeout=_POLL):
-                    self._handle(event)
-            elif self._pairs:
-                time.sleep(_POLL)  # another run is at all that is left
-            else:
+            if not (self._running or self._waiting or self._pairs):
                 return
+            for event in self._engine.events(timeout=_POLL):  # or a pause, while another run is at what is left
+                self._handle(event)
 
     def _hand_out(self) -> None:
         """Keep all slots busy."""
