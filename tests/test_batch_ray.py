@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_helpers import MODEL, assert_no_debris, make_driving, make_sources, results_in, start
+from batch_helpers import CHECKPOINT, CONFIG, MODEL, assert_no_debris, make_driving, make_sources, results_in, start
 from fomm_cli.cli import main
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'fomm-cli[ray]'")
@@ -94,6 +94,33 @@ def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             kill_tree(node.pid)
             node.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+RANGES = """
+import sys
+from pathlib import Path
+from fomm_cli.jobs import AnimateJob, BatchJob
+from fomm_cli.pipeline.batch.run import run_batch
+source, driving, out, address, checkpoint, config = sys.argv[1:]
+job = AnimateJob(Path(source), Path(driving), Path("r.mp4"), Path(checkpoint), config)
+result = run_batch(BatchJob((job,), Path(out), devices=("cpu",), cluster=address, range_frames=32))
+print(result.done, result.frames, result.failed)
+"""
+
+
+def test_ranges_of_a_video_over_the_nodes_make_the_same_file(
+    cluster: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    source, driving = make_sources(tmp_path / "faces", 1) / "p00.png", make_driving(tmp_path / "nod", 40)
+    files = [str(path) for path in (source, driving, tmp_path / "out")]
+    model = [str(CHECKPOINT), str(CONFIG)]
+    done = subprocess.run(
+        [sys.executable, "-c", RANGES, *files, cluster[0], *model], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "1 40 {}\n", done.stderr
+    single = ["-s", str(source), "-d", str(driving), "-o", str(tmp_path / "one.mp4")]
+    assert main(["animate", *single, "--quiet", *MODEL]) == 0
+    assert (tmp_path / "out" / "r.mp4").read_bytes() == (tmp_path / "one.mp4").read_bytes()
 
 
 def wait_until(condition: object) -> None:

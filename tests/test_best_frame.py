@@ -18,32 +18,23 @@ from fomm_cli.pipeline.best_frame import find_best_frame, normalized
 SHAPE = np.random.default_rng(0).uniform(50, 200, (68, 2))
 
 
-def picture(value: int) -> np.ndarray:
-    return np.full((8, 8, 3), value, np.uint8)
-
-
-def detector(points: dict[int, np.ndarray | None]):
-    return lambda frame: points[int(frame[0, 0, 0])]
-
-
 def test_size_and_place_of_a_face_do_not_matter() -> None:
     np.testing.assert_allclose(normalized(SHAPE * 3 + 17), normalized(SHAPE), atol=1e-9)
 
 
 def test_the_frame_with_the_nearest_shape_is_found() -> None:
     turned = SHAPE @ np.array([[0.9, -0.3], [0.3, 0.9]])
-    points = {0: SHAPE, 1: turned, 2: SHAPE * 1.3 + 8, 3: SHAPE[::-1]}
-    assert find_best_frame(picture(0), [picture(1), picture(2), picture(3)], detector(points)) == 1
+    assert find_best_frame(SHAPE, [turned, SHAPE * 1.3 + 8, SHAPE[::-1]]) == 1
 
 
 def test_frames_without_a_face_are_skipped() -> None:
-    points = {0: SHAPE, 1: None, 2: SHAPE + 5, 3: np.ones((68, 2))}  # the last: all in one place
-    assert find_best_frame(picture(0), [picture(1), picture(3), picture(2)], detector(points)) == 2
+    in_one_place = np.ones((68, 2))
+    assert find_best_frame(SHAPE, [None, in_one_place, SHAPE + 5]) == 2
 
 
 def test_no_face_at_all_is_no_frame() -> None:
-    assert find_best_frame(picture(0), [picture(1)], detector({0: None, 1: SHAPE})) is None
-    assert find_best_frame(picture(0), [picture(1)], detector({0: SHAPE, 1: None})) is None
+    assert find_best_frame(None, [SHAPE]) is None
+    assert find_best_frame(SHAPE, [None]) is None
 
 
 @pytest.fixture

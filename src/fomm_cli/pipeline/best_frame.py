@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from fomm_cli.motion import hull_area
-
-logger = logging.getLogger(__name__)
 
 Detector = Callable[[np.ndarray], np.ndarray | None]
 
