@@ -60,10 +60,15 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a batch over all of it, with a second model-independent option in a table."""
+    """The folder of a batch over all of it, and what a table adds: an option, a driving picture, key points to see."""
     folder = tmp_path_factory.mktemp("finished") / "out"
     table = media / "more.csv"
-    table.write_text("source,driving,best_frame,result\nfaces/p00.png,shake,2,second.mp4\n")
+    table.write_text(
+        "source,driving,best_frame,visualize,result\n"
+        "faces/p00.png,shake,2,,second.mp4\n"
+        "faces/p00.png,faces/p01.png,,,\n"
+        "faces/p00.png,nod,,yes,seen.mov\n"
+    )
     patterns = ["-s", f"{media}/faces/*.png", "-d", str(media / "nod")]
     assert main(["batch", *patterns, "--pairs", str(table), "-o", str(folder), "--quiet", *MODEL]) == 1
     return folder
@@ -79,12 +84,8 @@ def animated(source: Path, driving: Path, folder: Path, *options: str) -> bytes:
 def test_results_are_those_of_single_runs(media: Path, finished: Path, tmp_path: Path) -> None:
     results = results_in(finished)
     assert set(results) == {
-        "p00--nod.mp4",
-        "p01--nod.mp4",
-        "p02--nod.mp4",
-        "p03--nod.mp4",
-        "p04--nod.mp4",
-        "second.mp4",
+        *(f"p0{index}--nod.mp4" for index in range(5)),
+        *("second.mp4", "p00--p01.png", "seen.mov", "seen_visualization.mov"),
     }
     assert results["p03--nod.mp4"] == animated(media / "faces/p03.png", media / "nod", tmp_path)
     assert results["second.mp4"] == animated(media / "faces/p00.png", media / "shake", tmp_path, "--best_frame", "2")
@@ -94,7 +95,7 @@ def test_results_are_those_of_single_runs(media: Path, finished: Path, tmp_path:
 def test_table_reports_every_pair(finished: Path) -> None:
     with (finished / "report.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["result"]: row for row in csv.DictReader(file)}
-    assert len(rows) == 7
+    assert len(rows) == 9
     assert rows["second.mp4"]["frames"] == "5"
     assert float(rows["second.mp4"]["seconds"]) > 0
     assert {row["checkpoint_sha256"] for row in rows.values() if row["state"] == "done"} == {
@@ -106,7 +107,7 @@ def test_table_reports_every_pair(finished: Path) -> None:
 
 
 def test_driving_key_points_are_found_once_for_all_sources(finished: Path) -> None:
-    assert len(list((finished / ".fomm" / "motion").glob("*.safetensors"))) == 2
+    assert len(list((finished / ".fomm" / "motion").glob("*.safetensors"))) == 3
 
 
 def test_started_again_it_does_only_what_is_missing(

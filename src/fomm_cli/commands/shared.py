@@ -66,6 +66,7 @@ def progress_bar(*, shown: bool) -> Iterator[Progress]:
         if stage not in bars:
             # None: tqdm stays silent unless stderr is a terminal
             bars[stage] = tqdm(desc=stage, total=total, unit="frame", disable=None if shown else True)
+        bars[stage].total = total  # a batch learns it on the way
         bars[stage].update(done - bars[stage].n)
 
     try:
