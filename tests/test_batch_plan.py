@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_names_that_would_collide_are_told_apart_whatever_the_order() -> None:
     found = names(jobs)
     assert len({name.casefold() for name in found}) == len(jobs)
     assert found[:2] == ["a.png--d.mp4.mp4", "A.jpg--d.mp4.mp4"]
+    assert names([replace(job, device="cpu", threads=1) for job in jobs]) == found
     assert dict(zip(reversed(jobs), names(jobs[::-1]), strict=True)) == dict(zip(jobs, found, strict=True))
 
 

@@ -6,6 +6,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fomm_cli.errors import InputError
@@ -57,7 +58,8 @@ def _by_name(job: AnimateJob) -> str:
 
 
 def _by_hash(job: AnimateJob) -> str:
-    return f"{_by_name(job)}--{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}"
+    anywhere = replace(job, device="auto", threads=None)
+    return f"{_by_name(job)}--{hashlib.sha256(repr(anywhere).encode()).hexdigest()[:8]}"
 
 
 def _folded(name: str) -> str:

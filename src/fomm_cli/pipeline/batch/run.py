@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fomm_cli.errors import InterruptedByUserError
+from fomm_cli.errors import FommError, InterruptedByUserError
 from fomm_cli.jobs import BatchJob
 from fomm_cli.pipeline.batch.journal import Claim, Journal, read_journal
 from fomm_cli.pipeline.batch.plan import Pair, plan
@@ -103,6 +103,10 @@ def run_batch(job: BatchJob, progress: Progress = lambda *_: None) -> BatchResul
         raise InterruptedByUserError(
             f"interrupted; {done} of {len(pairs)} results are done", "The same command goes on from there"
         ) from None
+    except OSError as error:
+        raise FommError(
+            f"{job.result_dir} cannot be written to: {error.strerror}", "Make room; the same command then goes on"
+        ) from error
     finally:
         journal.close(all_done=run is not None and run.done + run.skipped == len(pairs))
 
