@@ -35,6 +35,12 @@ class AnimateJob:
         fps: frames per second of a folder of frames.
         crf: quality of the encoded video, lower is better; None for the default of the format.
         visualize: also write source, driving and result side by side with their key points.
+        crop: what is cropped to its face; auto: what is framed clearly differently from the training data, for
+            models of faces.
+        face: which face of the source, the largest is 1; None for that.
+        face_at: the face of the source at this place, (x, y) in pixels.
+        face_backend: what finds faces.
+        paste_back: put the animated face back into the whole source picture.
     """
 
     source_image: Path
@@ -56,6 +62,11 @@ class AnimateJob:
     fps: Fraction | None = None
     crf: int | None = None
     visualize: bool = False
+    crop: Literal["auto", "none", "source", "driving", "both"] = "auto"
+    face: int | None = None
+    face_at: tuple[float, float] | None = None
+    face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
+    paste_back: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -69,6 +80,9 @@ class AnimateJob:
         _require(self.fps is None or 0 < self.fps <= 1000, "--fps", self.fps, "frames per second, up to 1000")
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
+        _require(self.face is None or self.face > 0, "--face", self.face, "1 for the largest face, 2 for the next, ...")
+        if self.face is not None and self.face_at is not None:
+            raise InputError("--face and --face_at exclude each other", "Leave one of them out")
 
 
 def _require(met: bool, flag: str, value: object, allowed: str) -> None:

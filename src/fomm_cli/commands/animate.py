@@ -9,7 +9,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, add_switch, as_json, print_result, progress_bar
+from fomm_cli.commands.shared import (
+    Commands,
+    add_command,
+    add_face_options,
+    add_switch,
+    as_json,
+    print_result,
+    progress_bar,
+)
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import AnimateJob
 
@@ -45,6 +53,13 @@ def add_to(commands: Commands) -> None:
     cut.add_argument("--max_frames", type=int, metavar="N", help="stop after N frames")
     cut.add_argument("--fit", choices=("stretch", "crop", "pad"), default="stretch", help="for pictures not square")
     cut.add_argument("--fps", type=_fraction, help="frames per second of a folder of frames (default: 25)")
+
+    faces = add_face_options(parser)
+    faces.add_argument(
+        "--crop", choices=("auto", "none", "source", "driving", "both"), default="auto",
+        help="what is cropped to its face (default: what is framed unlike the training data, for face models)",
+    )  # fmt: skip
+    faces.add_argument("--paste_back", action="store_true", help="put the animated face back into the whole picture")
 
     output = parser.add_argument_group("output")
     output.add_argument("--audio", action="store_true", help="carry over the sound of the driving video")

@@ -37,6 +37,23 @@ def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
     group.add_argument(f"--no_{name}", dest=name, action="store_false", help=argparse.SUPPRESS)
 
 
+def add_face_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The flags that say which face, and what finds it."""
+    group = parser.add_argument_group("faces")
+    group.add_argument("--face", type=int, metavar="N", help="which face of the source: 1 is the largest (default)")
+    group.add_argument("--face_at", type=_point, metavar="X,Y", help="the face of the source at this pixel")
+    group.add_argument(
+        "--face_backend", choices=("auto", "mediapipe", "face-alignment", "builtin"), default="auto",
+        help="what finds faces (default: the first of them that works)",
+    )  # fmt: skip
+    return group
+
+
+def _point(text: str) -> tuple[float, float]:
+    x, y = text.split(",")
+    return float(x), float(y)
+
+
 def print_result(options: argparse.Namespace, data: dict[str, Any], text: str) -> None:
     """To stdout: `data` with --json, else `text`, nothing with --quiet."""
     if options.json:

@@ -17,9 +17,11 @@ import numpy as np
 from fomm_cli import __version__
 from fomm_cli.config import VisualizerParams
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.landmarks import landmark_detector
+from fomm_cli.faces.finder import FaceFinder, open_finder
+from fomm_cli.geometry import Region
 from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.audio import add_audio, can_carry_audio
+from fomm_cli.media.crop import PasteBack, cut, fitted_region
 from fomm_cli.media.drawing import draw_key_points, side_by_side
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
@@ -29,6 +31,7 @@ from fomm_cli.media.video_writer import FrameWriter, open_writer
 from fomm_cli.pipeline.animator import Animation, Animator
 from fomm_cli.pipeline.best_frame import Detector, find_best_frame
 from fomm_cli.pipeline.device import describe_device
+from fomm_cli.pipeline.framing import Crops, choose_crops
 from fomm_cli.pipeline.prefetch import batched, prefetch
 
 logger = logging.getLogger(__name__)
@@ -52,6 +55,8 @@ class AnimateResult:
         checkpoint_sha256: of the weights.
         best_frame: the driving frame that was the initial one.
         visualization: the file with the key points, if asked for.
+        source_crop: what was animated of the source, such as ``400x400 at (12, -3)``; None for all of it.
+        driving_crop: likewise of the driving video.
     """
 
     path: Path
@@ -64,6 +69,8 @@ class AnimateResult:
     checkpoint_sha256: str
     best_frame: int
     visualization: Path | None
+    source_crop: str | None
+    driving_crop: str | None
 
 
 @dataclass(frozen=True)
@@ -90,18 +97,20 @@ def animate(job: AnimateJob, progress: Progress = lambda *_: None) -> AnimateRes
     picture = read_image(job.source_image)
     animator = Animator.load(job.checkpoint, job.config, device=job.device, align_corners=job.align_corners)
     began = time.perf_counter()
-    source = fit_source(picture, animator.size, job.fit)
-    best_frame = _choose_initial(job, animator, clip, source, progress)
-    initial = _nth_frame(clip, best_frame, animator.size, job.fit)
+    crops = choose_crops(job, animator.config, str(animator.device), picture, clip, progress)
+    source = fit_source(_cropped(picture, crops.source), animator.size, job.fit)
+    footage = _Footage(clip, crops.driving, animator.size, job.fit)
+    best_frame = _choose_initial(job, animator, footage, source, progress)
+    initial = _nth_frame(footage, best_frame)
     animation = animator.start(source, initial, relative=job.relative, adapt_scale=job.adapt_scale)
-    views: list[tuple[Target, View]] = [(target, lambda frame: frame.image)]
+    views: list[tuple[Target, View]] = [(target, _result_view(job, crops, picture, source))]
     if job.visualize:
         comparison = _Comparison(source, animation, animator.config.visualizer_params)
         views.append((target.beside("visualization"), comparison))
 
     with ExitStack() as publishing:
         parts = [(publishing.enter_context(place.publishing()), view) for place, view in views]
-        frames = prefetch(_animated_frames(clip, animator, animation, job.fit), depth=2 * animator.batch_size)
+        frames = prefetch(_animated_frames(footage, animator, animation), depth=2 * animator.batch_size)
         metadata = _provenance(job, animator, best_frame)
         count, duration = _write(frames, parts, clip, metadata, job.crf, progress)
         sound = job.audio and _add_sound(clip, parts[0][0], duration)
@@ -117,51 +126,89 @@ def animate(job: AnimateJob, progress: Progress = lambda *_: None) -> AnimateRes
         checkpoint_sha256=animator.checkpoint_sha256,
         best_frame=best_frame,
         visualization=views[1][0].shown if job.visualize else None,
+        source_crop=str(crops.source) if crops.source else None,
+        driving_crop=str(crops.driving) if crops.driving else None,
     )
 
 
-def _choose_initial(job: AnimateJob, animator: Animator, clip: Clip, source: np.ndarray, progress: Progress) -> int:
+@dataclass(frozen=True)
+class _Footage:
+    """The driving video as the model sees it: cropped, at the size of the model."""
+
+    clip: Clip
+    crop: Region | None
+    size: tuple[int, int]
+    fit: Fit
+
+    def frames(self) -> Iterator[Frame]:
+        for frame in self.clip.frames():
+            yield replace(frame, image=fit_frame(_cropped(frame.image, self.crop), self.size, self.fit))
+
+
+def _cropped(picture: np.ndarray, crop: Region | None) -> np.ndarray:
+    return picture if crop is None else cut(picture, crop)
+
+
+def _result_view(job: AnimateJob, crops: Crops, picture: np.ndarray, source: np.ndarray) -> View:
+    """What the result shows: the animated picture, or the whole source with it pasted back."""
+    if not job.paste_back:
+        return lambda frame: frame.image
+    region = crops.source or fitted_region(picture.shape, source.shape[:2], job.fit)
+    paste = PasteBack(picture, region, source)
+    return lambda frame: paste(frame.image)
+
+
+def _choose_initial(
+    job: AnimateJob, animator: Animator, footage: _Footage, source: np.ndarray, progress: Progress
+) -> int:
     """Index of the driving frame that stands for the source's own pose."""
     if not job.find_best_frame:
         return job.best_frame or 0
     picture = np.rint(source * 255).astype(np.uint8)
-    for detect, what in _detectors(animator):
-        frames = _counted(_fitted(clip, animator.size, job.fit), "best frame", clip.info.frame_count, progress)
-        best = find_best_frame(picture, (frame.image for frame in frames), detect)
-        if best is not None:
-            logger.info("best frame: %d (by %s)", best, what)
-            return best
-        logger.warning("no %s found to compare the source with the driving video by", what)
+    with ExitStack() as opened:
+        for detect, what in _detectors(job, animator, opened):
+            frames = _counted(footage.frames(), "best frame", footage.clip.info.frame_count, progress)
+            best = find_best_frame(picture, (frame.image for frame in frames), detect)
+            if best is not None:
+                logger.info("best frame: %d (by %s)", best, what)
+                return best
+            logger.warning("no %s found to compare the source with the driving video by", what)
     return 0
 
 
-def _detectors(animator: Animator) -> Iterator[tuple[Detector, str]]:
+def _detectors(job: AnimateJob, animator: Animator, opened: ExitStack) -> Iterator[tuple[Detector, str]]:
     """Ways to compare poses, the best first."""
-    try:
-        yield landmark_detector(animator.device), "face landmarks"
-    except FommError as error:
-        logger.warning("%s; comparing the model's own key points instead", error)
+    if job.face_backend != "builtin":
+        try:
+            finder = opened.enter_context(open_finder(job.face_backend, str(animator.device), landmarks=True))
+            yield _landmark_detector(finder), "face landmarks"
+        except InputError:
+            raise
+        except FommError as error:
+            logger.warning("%s; comparing the model's own key points instead", error)
     yield lambda picture: animator.detect(picture[None]).value[0].cpu().numpy(), "key points"
 
 
-def _nth_frame(clip: Clip, index: int, size: tuple[int, int], fit: Fit) -> np.ndarray:
-    for count, frame in enumerate(islice(_fitted(clip, size, fit), index + 1)):
+def _landmark_detector(finder: FaceFinder) -> Detector:
+    def detect(picture: np.ndarray) -> np.ndarray | None:
+        faces = finder.find(picture)
+        return faces[0].landmarks if faces else None
+
+    return detect
+
+
+def _nth_frame(footage: _Footage, index: int) -> np.ndarray:
+    for count, frame in enumerate(islice(footage.frames(), index + 1)):
         if count == index:
             return frame.image
     raise InputError(
-        f"--best_frame {index} is beyond the end of {clip.name}, which has {count + 1} frames here",
+        f"--best_frame {index} is beyond the end of {footage.clip.name}, which has {count + 1} frames here",
         f"Use 0 to {count}",
     )
 
 
-def _fitted(clip: Clip, size: tuple[int, int], fit: Fit) -> Iterator[Frame]:
-    """The frames of a clip at the size of the model."""
-    for frame in clip.frames():
-        yield replace(frame, image=fit_frame(frame.image, size, fit))
-
-
-def _animated_frames(clip: Clip, animator: Animator, animation: Animation, fit: Fit) -> Iterator[_AnimatedFrame]:
-    with closing(prefetch(_fitted(clip, animator.size, fit), depth=2 * animator.batch_size)) as frames:
+def _animated_frames(footage: _Footage, animator: Animator, animation: Animation) -> Iterator[_AnimatedFrame]:
+    with closing(prefetch(footage.frames(), depth=2 * animator.batch_size)) as frames:
         for batch in batched(frames, animator.batch_size):
             rendered = animation.render(np.stack([frame.image for frame in batch]))
             for frame, image, points in zip(batch, rendered.images, rendered.key_points, strict=True):
@@ -245,5 +292,6 @@ def _provenance(job: AnimateJob, animator: Animator, best_frame: int) -> dict[st
         "best_frame": best_frame,
         "align_corners": job.align_corners,
         "fit": job.fit,
+        "paste_back": job.paste_back,
     }
     return {"title": "Synthetic media: animated with fomm", "comment": json.dumps(made_by)}
