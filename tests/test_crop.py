@@ -96,7 +96,7 @@ def test_the_followed_face_does_not_depend_on_how_the_video_is_read(builtin: Fac
 def test_the_crop_of_a_driving_video_is_the_union_over_all_frames(builtin: FaceFinder) -> None:
     """A face that wanders through 12 frames at 25 frames/s, of which only some are looked at."""
     frames = [placed(hopper()[0], 480, 360, 20 + 4 * step, 40 + 2 * step) for step in range(12)]
-    followed = follow_face(((Fraction(index, 25), frame) for index, frame in enumerate(frames)), builtin, 5)
+    followed = follow_face(((Fraction(index, 25), frame) for index, frame in enumerate(frames)), builtin, 10)
     reference: Box | None = None
     for frame in frames:
         square = head_square(builtin.find(frame)[0].box)
