@@ -45,10 +45,11 @@ class KPDetector(nn.Module):
         scores = self.kp(features)
         batch, points, height, width = scores.shape
         heatmap = F.softmax(scores.flatten(2) / self.temperature, dim=2)  # (B, K, H * W)
-        grid = coordinate_grid(height, width, heatmap).reshape(height * width, 2)
-        value = heatmap @ grid
+        grid = coordinate_grid(height, width, heatmap)
+        # sums, not a matrix product: see Networks.prepare_inference
+        value = (heatmap.view(batch, points, height, width, 1) * grid).sum(dim=(2, 3))
         if self.jacobian is None:
             return KeyPoints(value)
         maps = self.jacobian(features).reshape(batch, -1, 4, height * width)  # (B, 1 or K, 4, H * W)
-        jacobian = (maps * heatmap[:, :, None]).sum(dim=-1)
+        jacobian = (heatmap[:, :, None] * maps).sum(dim=-1)
         return KeyPoints(value, jacobian.view(batch, points, 2, 2))
