@@ -80,14 +80,34 @@ class AnimateJob:
         _require(self.fps is None or 0 < self.fps <= 1000, "--fps", self.fps, "frames per second, up to 1000")
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
-        _require(self.face is None or self.face > 0, "--face", self.face, "1 for the largest face, 2 for the next, ...")
-        if self.face is not None and self.face_at is not None:
-            raise InputError("--face and --face_at exclude each other", "Leave one of them out")
+        _require_one_face(self.face, self.face_at)
 
 
 def _require(met: bool, flag: str, value: object, allowed: str) -> None:
     if not met:
         raise InputError(f"{flag} {value} is impossible", f"Allowed: {allowed}")
+
+
+def _require_one_face(face: int | None, face_at: tuple[float, float] | None) -> None:
+    _require(face is None or face > 0, "--face", face, "1 for the largest face, 2 for the next, ...")
+    if face is not None and face_at is not None:
+        raise InputError("--face and --face_at exclude each other", "Leave one of them out")
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """Tell how well a picture will animate; the fields are those of `AnimateJob`."""
+
+    source_image: Path
+    driving_video: Path | None = None
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    face: int | None = None
+    face_at: tuple[float, float] | None = None
+    face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require_one_face(self.face, self.face_at)
 
 
 @dataclass(frozen=True)

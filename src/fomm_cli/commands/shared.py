@@ -19,9 +19,9 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # a
 
 
 def add_command(
-    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], None]
+    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], int | None]
 ) -> argparse.ArgumentParser:
-    """A command with the flags that all have; `run` gets its options."""
+    """A command with the flags that all have; `run` gets its options and may return an exit code."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(run=run)
     common = parser.add_argument_group("messages")

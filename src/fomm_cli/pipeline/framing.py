@@ -14,6 +14,7 @@ from fomm_cli.config import Config
 from fomm_cli.errors import InputError
 from fomm_cli.faces.finder import Face, FaceFinder, open_finder
 from fomm_cli.faces.framing import Framing, framing_in, head_square
+from fomm_cli.faces.quality import judge_source
 from fomm_cli.faces.track import FollowedFace, follow_face
 from fomm_cli.geometry import Region
 from fomm_cli.jobs import AnimateJob
@@ -116,14 +117,20 @@ class _Search:
         self.missing: list[str] = []
 
     def in_source(self, picture: np.ndarray) -> Region | None:
-        face = choose_face(self._finder.find(picture), self._job.face, self._job.face_at)
+        faces = self._finder.find(picture)
+        face = choose_face(faces, self._job.face, self._job.face_at)
         if face is None:
             self.missing.append("source")
             return None
-        framing = framing_in(face.box, fitted_region(picture.shape, self._size, self._job.fit).box)
-        if self._job.crop == "auto" and not framing.is_off:
-            return None
-        return self._announced("source", Region.square_around(head_square(face.box)), framing)
+        whole = fitted_region(picture.shape, self._size, self._job.fit)
+        framing = framing_in(face.box, whole.box)
+        crop = None
+        if self._job.crop != "auto" or framing.is_off:
+            crop = self._announced("source", Region.square_around(head_square(face.box)), framing)
+        for finding in judge_source(picture, (crop or whole).box, faces, face):
+            if finding.verdict == "poor":
+                logger.warning("the source will animate poorly: %s -> %s", finding.text, finding.flag)
+        return crop
 
     def in_driving(self, clip: Clip) -> Region | None:
         is_asked = self._job.crop != "auto"
