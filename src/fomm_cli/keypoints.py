@@ -49,7 +49,7 @@ def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:
     below = torch.where(swapped, b, d)
     rest = below - factor * beside
     # "not above" rather than "below": NaN counts as singular too
-    singular = ~(rest.abs() > 1e-6 * (below.abs() + (factor * beside).abs())) | ~torch.isfinite(rest)
+    singular = ~(rest.abs() > 1e-6 * (below.abs() + (factor * beside).abs())) | ~torch.isfinite(pivot * rest)
     one_over_rest, one_over_pivot = 1 / rest, 1 / pivot
     lower = -factor * one_over_rest
     first = torch.stack(((1 - beside * lower) * one_over_pivot, lower), dim=-1)
