@@ -74,7 +74,7 @@ def _verdicts(report: dict) -> dict[str, str]:
 
 def test_blur_and_missing_contrast_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     portrait = resized(framed(0.55), 256, 256)
-    blurred = resized(resized(portrait, 32, 32), 256, 256)
+    blurred = resized(resized(portrait, 24, 24), 256, 256)
     faded = (portrait * 0.12 + 110).astype(np.uint8)
     verdicts = [
         _verdicts(check(picture, tmp_path / "a.png", capsys, "--face_backend", "builtin")[1])

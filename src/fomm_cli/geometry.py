@@ -75,6 +75,11 @@ class Box:
             self.bottom + (other.bottom - self.bottom) * share,
         )
 
+    def about_centre(self, factor: float) -> Box:
+        """Grown about the middle."""
+        x, y = self.centre
+        return self.mapped(factor, factor, x * (1 - factor), y * (1 - factor))
+
     def mapped(self, scale_x: float, scale_y: float, x: float = 0.0, y: float = 0.0) -> Box:
         """Every coordinate scaled, then moved by (x, y)."""
         return Box(self.left * scale_x + x, self.top * scale_y + y, self.right * scale_x + x, self.bottom * scale_y + y)
@@ -95,6 +100,13 @@ class Region:
         side = max(1, round(max(box.width, box.height)))
         x, y = box.centre
         return cls(round(x - side / 2), round(y - side / 2), side, side)
+
+    def moved_into(self, frame: Box) -> Region:
+        """The region moved inside a frame, and made smaller if it is too large for it."""
+        width, height = min(self.width, int(frame.width)), min(self.height, int(frame.height))
+        left = min(max(self.left, int(frame.left)), int(frame.right) - width)
+        top = min(max(self.top, int(frame.top)), int(frame.bottom) - height)
+        return Region(left, top, width, height)
 
     @property
     def right(self) -> int:

@@ -111,6 +111,39 @@ class CheckJob:
 
 
 @dataclass(frozen=True)
+class CropJob:
+    """Cut every face out of a video or picture.
+
+    Attributes:
+        inp: the video or picture.
+        result_dir: folder for the clips.
+        image_shape: (width, height) of the clips.
+        increase: what is added to the box of a head at each side, as a fraction of it.
+        iou_with_initial: how much a face must share with its first box to be followed, 0 to 1.
+        min_frames: shorter tracks are left out; a picture has one frame whatever it says.
+        dry_run: say what would be done.
+        face_backend: what finds faces.
+    """
+
+    inp: Path
+    result_dir: Path
+    image_shape: tuple[int, int] = (256, 256)
+    increase: float = 0.1
+    iou_with_initial: float = 0.25
+    min_frames: int = 150
+    dry_run: bool = False
+    face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        even = all(side >= 16 and side % 2 == 0 for side in self.image_shape)
+        _require(even, "--image_shape", "{},{}".format(*self.image_shape), "two even numbers from 16")
+        _require(math.isfinite(self.increase) and self.increase >= 0, "--increase", self.increase, "0 or more")
+        _require(0 <= self.iou_with_initial < 1, "--iou_with_initial", self.iou_with_initial, "0 to below 1")
+        _require(self.min_frames >= 0, "--min_frames", self.min_frames, "0 or more")
+
+
+@dataclass(frozen=True)
 class ConvertJob:
     """Write the two networks of a checkpoint, with their config, to a small safetensors file."""
 

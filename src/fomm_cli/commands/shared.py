@@ -42,11 +42,16 @@ def add_face_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     group = parser.add_argument_group("faces")
     group.add_argument("--face", type=int, metavar="N", help="which face of the source: 1 is the largest (default)")
     group.add_argument("--face_at", type=_point, metavar="X,Y", help="the face of the source at this pixel")
+    add_backend_option(group)
+    return group
+
+
+def add_backend_option(group: argparse._ActionsContainer) -> None:
+    """The flag that says what finds faces."""
     group.add_argument(
         "--face_backend", choices=("auto", "mediapipe", "face-alignment", "builtin"), default="auto",
         help="what finds faces (default: the first of them that works)",
     )  # fmt: skip
-    return group
 
 
 def _point(text: str) -> tuple[float, float]:

@@ -99,6 +99,22 @@ def head_square(face: Box) -> Box:
     return Box(left, top, left + side, top + side)
 
 
+def grown_square(tube: Box, increase: float, frame: Box) -> Box:
+    """The square about a track, as the original's crop-video.py grows it, moved inside the frame.
+
+    Args:
+        tube: the union of a track's boxes.
+        increase: what is added at each side at least, as a fraction of the box.
+        frame: the picture; a square that is larger than it becomes its shorter side.
+    """
+    side = (1 + 2 * increase) * max(tube.width, tube.height)
+    side = min(side, frame.width, frame.height)
+    x, y = tube.centre
+    left = min(max(frame.left, x - side / 2), frame.right - side)
+    top = min(max(frame.top, y - side / 2), frame.bottom - side)
+    return Box(left, top, left + side, top + side)
+
+
 def head_box(face: Box) -> Box:
     """The box that, grown by `HEAD_MARGIN` at each side, is the square about the head."""
     square = head_square(face)

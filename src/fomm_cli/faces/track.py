@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +14,7 @@ from fomm_cli.geometry import Box
 
 _SEARCH_EVERY = Fraction(1)  # second; looking everywhere takes much longer than looking where the face was
 _LARGEST_CHANGE = 2.0  # of a face's height from one look to the next
+_GAP = 5  # frames in which a tracked face may go unseen
 _FARTHEST_MOVE = 1.0  # between two looks, in heights of the face
 
 
@@ -88,3 +89,64 @@ def _extended(followed: FollowedFace | None, box: Box) -> FollowedFace:
         return FollowedFace(square, box, 1)
     looks = followed.looks + 1
     return FollowedFace(followed.heads.union(square), followed.typical.towards(box, 1 / looks), looks)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face over successive frames.
+
+    Attributes:
+        initial: its box in the first frame.
+        tube: the union of its boxes.
+        first: index of its first frame.
+        last: index of its last frame.
+        start: time of its first frame, in seconds.
+        end: time of its last frame, in seconds.
+    """
+
+    initial: Box
+    tube: Box
+    first: int
+    last: int
+    start: Fraction
+    end: Fraction
+
+
+class Tracker:
+    """Sorts the boxes of every frame into tracks, as the original's crop-video.py does.
+
+    A box belongs to the track with whose first box it shares most, if that is enough; a track ends when nothing
+    does. Unlike there, a track survives a few frames in which its face is not found.
+    """
+
+    def __init__(self, iou_with_initial: float) -> None:
+        """Start without tracks.
+
+        Args:
+            iou_with_initial: the least intersection over union with a track's first box.
+        """
+        self._least = iou_with_initial
+        self._tracks: list[Track] = []
+
+    def add(self, index: int, time: Fraction, boxes: list[Box]) -> list[Track]:
+        """Take the boxes of the next frame; returns the tracks that ended before it."""
+        for box in boxes:
+            place = self._place_of(box)
+            if place is None:
+                self._tracks.append(Track(box, box, index, index, time, time))
+            else:
+                track = self._tracks[place]
+                self._tracks[place] = replace(track, tube=track.tube.union(box), last=index, end=time)
+        ended = [track for track in self._tracks if index - track.last > _GAP]
+        self._tracks = [track for track in self._tracks if track not in ended]
+        return ended
+
+    def finish(self) -> list[Track]:
+        """The tracks that last to the end."""
+        ended, self._tracks = self._tracks, []
+        return ended
+
+    def _place_of(self, box: Box) -> int | None:
+        shares = [track.initial.iou(box) for track in self._tracks]
+        best = max(range(len(shares)), key=shares.__getitem__, default=None)
+        return best if best is not None and shares[best] > self._least else None
