@@ -41,6 +41,8 @@ class AnimateJob:
         face_at: the face of the source at this place, (x, y) in pixels.
         face_backend: what finds faces.
         paste_back: put the animated face back into the whole source picture.
+        motion_scale: multiplies relative motion.
+        smooth: filter the motion over time, against jitter.
     """
 
     source_image: Path
@@ -67,6 +69,8 @@ class AnimateJob:
     face_at: tuple[float, float] | None = None
     face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
     paste_back: bool = False
+    motion_scale: float = 1.0
+    smooth: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -81,6 +85,10 @@ class AnimateJob:
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
         _require_one_face(self.face, self.face_at)
+        allowed = "0 (no motion) to 10; 1 is the motion of the driving video"
+        _require(0 <= self.motion_scale <= 10, "--motion_scale", self.motion_scale, allowed)
+        if self.motion_scale != 1 and not self.relative:
+            raise InputError("--motion_scale multiplies relative motion", "Leave out --absolute")
 
 
 def _require(met: bool, flag: str, value: object, allowed: str) -> None:

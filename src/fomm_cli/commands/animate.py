@@ -47,6 +47,9 @@ def add_to(commands: Commands) -> None:
     motion.add_argument("--find_best_frame", action="store_true", help="start from the frame most like the source")
     motion.add_argument("--best_frame", type=int, metavar="N", help="start from this driving frame, counted from 0")
 
+    motion.add_argument("--motion_scale", type=float, default=1.0, metavar="X", help="multiply relative motion (1)")
+    motion.add_argument("--smooth", action="store_true", help="smooth the motion over time, against jitter")
+
     cut = parser.add_argument_group("cut and size")
     cut.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="begin here in the driving video")
     cut.add_argument("--end", type=float, metavar="SECONDS", help="stop here")

@@ -28,6 +28,7 @@ from fomm_cli.media.resize import Fit, fit_frame, fit_source
 from fomm_cli.media.target import Target
 from fomm_cli.media.video_reader import Clip, Frame, open_clip
 from fomm_cli.media.video_writer import FrameWriter, open_writer
+from fomm_cli.motion import Smoother
 from fomm_cli.pipeline.animator import Animation, Animator
 from fomm_cli.pipeline.best_frame import Detector, find_best_frame
 from fomm_cli.pipeline.device import describe_device
@@ -102,7 +103,14 @@ def animate(job: AnimateJob, progress: Progress = lambda *_: None) -> AnimateRes
     footage = _Footage(clip, crops.driving, animator.size, job.fit)
     best_frame = _choose_initial(job, animator, footage, source, progress)
     initial = _nth_frame(footage, best_frame)
-    animation = animator.start(source, initial, relative=job.relative, adapt_scale=job.adapt_scale)
+    animation = animator.start(
+        source,
+        initial,
+        relative=job.relative,
+        adapt_scale=job.adapt_scale,
+        motion_scale=job.motion_scale,
+        smoother=Smoother(float(1 / clip.info.rate)) if job.smooth else None,
+    )
     views: list[tuple[Target, View]] = [(target, _result_view(job, crops, picture, source))]
     if job.visualize:
         comparison = _Comparison(source, animation, animator.config.visualizer_params)
@@ -283,6 +291,8 @@ def _provenance(job: AnimateJob, animator: Animator, best_frame: int) -> dict[st
         "checkpoint_sha256": animator.checkpoint_sha256,
         "relative": job.relative,
         "adapt_scale": job.adapt_scale,
+        "motion_scale": job.motion_scale,
+        "smooth": job.smooth,
         "best_frame": best_frame,
         "align_corners": job.align_corners,
         "fit": job.fit,
