@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from fomm_cli.cli import main
-from fomm_cli.faces import landmarks
+from fomm_cli.errors import FommError
+from fomm_cli.faces.finder import open_finder
 from fomm_cli.models.bundled import sample
 from fomm_cli.pipeline.best_frame import find_best_frame, normalized
 
@@ -42,7 +42,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setenv("FOMM_HOME", str(tmp_path / "fomm"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
@@ -60,9 +61,9 @@ def test_without_the_landmark_weights_the_models_key_points_serve(
 
 
 @pytest.mark.usefixtures("no_network")
-def test_tampered_weights_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_tampered_weights_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     (folder / "s3fd-619a316812.pth").write_bytes(b"something else")
-    with caplog.at_level(logging.WARNING), pytest.raises(landmarks.FommError, match="SHA-256"):
-        landmarks.landmark_detector(torch.device("cpu"))
+    with pytest.raises(FommError, match="SHA-256"), open_finder("face-alignment"):
+        pass

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from fomm_cli import __version__
-from fomm_cli.commands import animate, batch, convert, info
+from fomm_cli.commands import animate, batch, check, convert, crop, info
 from fomm_cli.errors import FommError, InputError
 
 logger = logging.getLogger("fomm_cli")
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         _set_up_messages(quiet=options.quiet, debug=debug)
-        options.run(options)
+        code: int | None = options.run(options)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was written", EXIT_INTERRUPTED, debug=debug)
     except FommError as error:
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one boundary
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(f"unexpected {text}. Please report it with the output of --debug", 1, debug=debug)
-    return 0
+    return code or 0
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fomm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (animate, batch, convert, info):
+    for command in (animate, batch, check, convert, crop, info):
         command.add_to(commands)
     return parser
 

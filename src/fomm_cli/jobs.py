@@ -35,6 +35,14 @@ class AnimateJob:
         fps: frames per second of a folder of frames.
         crf: quality of the encoded video, lower is better; None for the default of the format.
         visualize: also write source, driving and result side by side with their key points.
+        crop: what is cropped to its face; auto: what is framed clearly differently from the training data, for
+            models of faces.
+        face: which face of the source, the largest is 1; None for that.
+        face_at: the face of the source at this place, (x, y) in pixels.
+        face_backend: what finds faces.
+        paste_back: put the animated face back into the whole source picture.
+        motion_scale: multiplies relative motion.
+        smooth: filter the motion over time, against jitter.
         threads: processor threads to compute with; None for all cores.
     """
 
@@ -57,6 +65,13 @@ class AnimateJob:
     fps: Fraction | None = None
     crf: int | None = None
     visualize: bool = False
+    crop: Literal["auto", "none", "source", "driving", "both"] = "auto"
+    face: int | None = None
+    face_at: tuple[float, float] | None = None
+    face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
+    paste_back: bool = False
+    motion_scale: float = 1.0
+    smooth: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -72,11 +87,71 @@ class AnimateJob:
         _require(self.fps is None or 0 < self.fps <= 1000, "--fps", self.fps, "frames per second, up to 1000")
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
+        _require_one_face(self.face, self.face_at)
+        allowed = "0 (no motion) to 10; 1 is the motion of the driving video"
+        _require(0 <= self.motion_scale <= 10, "--motion_scale", self.motion_scale, allowed)
+        if self.motion_scale != 1 and not self.relative:
+            raise InputError("--motion_scale multiplies relative motion", "Leave out --absolute")
 
 
 def _require(met: bool, flag: str, value: object, allowed: str) -> None:
     if not met:
         raise InputError(f"{flag} {value} is impossible", f"Allowed: {allowed}")
+
+
+def _require_one_face(face: int | None, face_at: tuple[float, float] | None) -> None:
+    _require(face is None or face > 0, "--face", face, "1 for the largest face, 2 for the next, ...")
+    if face is not None and face_at is not None:
+        raise InputError("--face and --face_at exclude each other", "Leave one of them out")
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """Tell how well a picture will animate; the fields are those of `AnimateJob`."""
+
+    source_image: Path
+    driving_video: Path | None = None
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    face: int | None = None
+    face_at: tuple[float, float] | None = None
+    face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require_one_face(self.face, self.face_at)
+
+
+@dataclass(frozen=True)
+class CropJob:
+    """Cut every face out of a video or picture.
+
+    Attributes:
+        inp: the video or picture.
+        result_dir: folder for the clips.
+        image_shape: (width, height) of the clips.
+        increase: what is added to the box of a head at each side, as a fraction of it.
+        iou_with_initial: how much a face must share with its first box to be followed, 0 to 1.
+        min_frames: shorter tracks are left out; a picture has one frame whatever it says.
+        dry_run: say what would be done.
+        face_backend: what finds faces.
+    """
+
+    inp: Path
+    result_dir: Path
+    image_shape: tuple[int, int] = (256, 256)
+    increase: float = 0.1
+    iou_with_initial: float = 0.25
+    min_frames: int = 150
+    dry_run: bool = False
+    face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        even = all(side >= 16 and side % 2 == 0 for side in self.image_shape)
+        _require(even, "--image_shape", "{},{}".format(*self.image_shape), "two even numbers from 16")
+        _require(math.isfinite(self.increase) and self.increase >= 0, "--increase", self.increase, "0 or more")
+        _require(0 <= self.iou_with_initial < 1, "--iou_with_initial", self.iou_with_initial, "0 to below 1")
+        _require(self.min_frames >= 0, "--min_frames", self.min_frames, "0 or more")
 
 
 @dataclass(frozen=True)

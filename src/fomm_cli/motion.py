@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
@@ -60,9 +61,12 @@ class MotionTransfer:
     initial_jacobian_inverse: Tensor | None
     relative: bool
     scale: float
+    strength: float = 1.0
 
     @classmethod
-    def between(cls, source: KeyPoints, initial: KeyPoints, *, relative: bool, adapt_scale: bool) -> MotionTransfer:
+    def between(
+        cls, source: KeyPoints, initial: KeyPoints, *, relative: bool, adapt_scale: bool, strength: float = 1.0
+    ) -> MotionTransfer:
         """Prepare the transfer from a driving video to a source.
 
         Args:
@@ -70,6 +74,7 @@ class MotionTransfer:
             initial: key points of the driving frame whose pose corresponds to the source's, B = 1.
             relative: transfer the motion since `initial` rather than the driving pose itself.
             adapt_scale: scale relative motion by the ratio of the convex hulls.
+            strength: multiplies relative motion, Jacobians included; 1 leaves it as it is, 0 takes it away.
         """
         inverse = None
         if relative and initial.jacobian is not None:
@@ -81,7 +86,7 @@ class MotionTransfer:
                     int(singular.sum()),
                 )
         scale = movement_scale(source, initial) if relative and adapt_scale else 1.0
-        return cls(source, initial, inverse, relative, scale)
+        return cls(source, initial, inverse, relative, scale * strength, strength)
 
     def __call__(self, driving: KeyPoints) -> KeyPoints:
         """Transfer a batch of driving frames; returns the key points the source is to take, B as in `driving`."""
@@ -90,4 +95,48 @@ class MotionTransfer:
         value = (driving.value - self.initial.value) * self.scale + self.source.value
         if driving.jacobian is None or self.initial_jacobian_inverse is None or self.source.jacobian is None:
             return KeyPoints(value)
-        return KeyPoints(value, driving.jacobian @ self.initial_jacobian_inverse @ self.source.jacobian)
+        change = driving.jacobian @ self.initial_jacobian_inverse
+        if self.strength != 1:
+            change = torch.lerp(torch.eye(2, dtype=change.dtype, device=change.device), change, self.strength)
+        return KeyPoints(value, change @ self.source.jacobian)
+
+
+_STILL_CUTOFF = 1.5  # Hz; slower changes than this pass even where nothing moves
+_CUTOFF_PER_SPEED = 15.0  # Hz for each unit a second, so that fast motion is not held back
+_SPEED_CUTOFF = 1.0  # Hz, for the estimate of the speed
+
+
+@dataclass(frozen=True)
+class Smoother:
+    """A one-euro filter (Casiez et al., CHI 2012) over the key points of successive frames, Jacobians included.
+
+    Calling it gives the smoothed key points and the smoother for the frames that follow; it does not change itself.
+    """
+
+    interval: float
+    """Seconds from frame to frame."""
+    last: Tensor | None = None
+    speed: Tensor | None = None
+
+    def __call__(self, points: KeyPoints) -> tuple[KeyPoints, Smoother]:
+        """Smooth the key points of a batch of successive frames."""
+        count = points.value.shape[1]
+        rows = points.value if points.jacobian is None else torch.cat((points.value, points.jacobian.flatten(-2)), -1)
+        smooth, following = [], self
+        for row in rows:  # (K, 2) or (K, 6)
+            following = following._after(row)
+            smooth.append(row if following.last is None else following.last)
+        done = torch.stack(smooth)
+        jacobian = None if points.jacobian is None else done[..., 2:].reshape(-1, count, 2, 2)
+        return KeyPoints(done[..., :2], jacobian), following
+
+    def _after(self, row: Tensor) -> Smoother:
+        if self.last is None or self.speed is None:
+            return Smoother(self.interval, row, torch.zeros_like(row))
+        speed = torch.lerp(self.speed, (row - self.last) / self.interval, self._share(torch.tensor(_SPEED_CUTOFF)))
+        share = self._share(_STILL_CUTOFF + _CUTOFF_PER_SPEED * speed.abs())
+        return Smoother(self.interval, torch.lerp(self.last, row, share), speed)
+
+    def _share(self, cutoff: Tensor) -> Tensor:
+        """How much of a new value passes a low-pass filter with this cutoff frequency in Hz."""
+        return 1 / (1 + 1 / (2 * math.pi * cutoff * self.interval))

@@ -9,7 +9,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, add_switch, as_json, plain, print_result, progress_bar
+from fomm_cli.commands.shared import (
+    Commands,
+    add_command,
+    add_face_options,
+    add_switch,
+    as_json,
+    plain,
+    print_result,
+    progress_bar,
+)
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import AnimateJob
 
@@ -45,12 +54,22 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     motion.add_argument("--find_best_frame", action="store_true", help="start from the frame most like the source")
     motion.add_argument("--best_frame", type=int, metavar="N", help="start from this driving frame, counted from 0")
 
+    motion.add_argument("--motion_scale", type=float, default=1.0, metavar="X", help="multiply relative motion (1)")
+    motion.add_argument("--smooth", action="store_true", help="smooth the motion over time, against jitter")
+
     cut = parser.add_argument_group("cut and size")
     cut.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="begin here in the driving video")
     cut.add_argument("--end", type=float, metavar="SECONDS", help="stop here")
     cut.add_argument("--max_frames", type=int, metavar="N", help="stop after N frames")
     cut.add_argument("--fit", choices=("stretch", "crop", "pad"), default="stretch", help="for pictures not square")
     cut.add_argument("--fps", type=_fraction, help="frames per second of a folder of frames (default: 25)")
+
+    faces = add_face_options(parser)
+    faces.add_argument(
+        "--crop", choices=("auto", "none", "source", "driving", "both"), default="auto",
+        help="what is cropped to its face (default: what is framed unlike the training data, for face models)",
+    )  # fmt: skip
+    faces.add_argument("--paste_back", action="store_true", help="put the animated face back into the whole picture")
 
     output = parser.add_argument_group("output")
     output.add_argument("--audio", action="store_true", help="carry over the sound of the driving video")

@@ -19,9 +19,9 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # a
 
 
 def add_command(
-    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], None]
+    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], int | None]
 ) -> argparse.ArgumentParser:
-    """A command with the flags that all have; `run` gets its options."""
+    """A command with the flags that all have; `run` gets its options and may return an exit code."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(run=run)
     common = parser.add_argument_group("messages")
@@ -35,6 +35,28 @@ def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
     """A flag that is on, with its `--no-` twin."""
     group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=True, help=text)
     group.add_argument(f"--no_{name}", dest=name, action="store_false", help=argparse.SUPPRESS)
+
+
+def add_face_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The flags that say which face, and what finds it."""
+    group = parser.add_argument_group("faces")
+    group.add_argument("--face", type=int, metavar="N", help="which face of the source: 1 is the largest (default)")
+    group.add_argument("--face_at", type=_point, metavar="X,Y", help="the face of the source at this pixel")
+    add_backend_option(group)
+    return group
+
+
+def add_backend_option(group: argparse._ActionsContainer) -> None:
+    """The flag that says what finds faces."""
+    group.add_argument(
+        "--face_backend", choices=("auto", "mediapipe", "face-alignment", "builtin"), default="auto",
+        help="what finds faces (default: the first of them that works)",
+    )  # fmt: skip
+
+
+def _point(text: str) -> tuple[float, float]:
+    x, y = text.split(",")
+    return float(x), float(y)
 
 
 def print_result(options: argparse.Namespace, data: dict[str, Any], text: str) -> None:

@@ -9,29 +9,31 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from fomm_cli import __version__
 from fomm_cli.config import VisualizerParams
-from fomm_cli.errors import FommError
-from fomm_cli.faces.landmarks import landmark_detector
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.faces.finder import FaceFinder, open_finder
+from fomm_cli.geometry import Region
 from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.audio import add_audio
+from fomm_cli.media.crop import PasteBack, cropped, fitted_region
 from fomm_cli.media.drawing import draw_key_points, side_by_side
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_source
 from fomm_cli.media.target import Target
 from fomm_cli.media.video_reader import Clip, open_clip
 from fomm_cli.media.video_writer import FrameWriter, open_writer
+from fomm_cli.motion import Smoother
 from fomm_cli.pipeline.animator import Animation, Animator
 from fomm_cli.pipeline.best_frame import Detector, find_best_frame
 from fomm_cli.pipeline.device import describe_device, limit_threads
 from fomm_cli.pipeline.driving import Driving, Moment
+from fomm_cli.pipeline.framing import choose_driving_crop, choose_source_crop
 from fomm_cli.pipeline.prefetch import prefetch
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class AnimateResult:
         checkpoint_sha256: of the weights.
         best_frame: the driving frame that was the initial one.
         visualization: the file with the key points, if asked for.
+        source_crop: what was animated of the source, such as ``400x400 at (12, -3)``; None for all of it.
+        driving_crop: likewise of the driving video.
     """
 
     path: Path
@@ -69,6 +73,8 @@ class AnimateResult:
     checkpoint_sha256: str
     best_frame: int
     visualization: Path | None
+    source_crop: str | None
+    driving_crop: str | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def animate(job: AnimateJob, progress: Progress = lambda *_: None) -> AnimateRes
     files = Files.open(job)
     limit_threads(job.threads)
     animator = load_animator(job)
-    return animate_by(job, animator, Driving(files.clip, animator, job.fit), files, progress)
+    return animate_by(job, animator, open_driving(job, animator, files.clip, progress), files, progress)
 
 
 @dataclass(frozen=True)
@@ -137,18 +143,26 @@ def load_animator(job: AnimateJob) -> Animator:
     return Animator.load(job.checkpoint, job.config, device=job.device, align_corners=job.align_corners)
 
 
+def open_driving(job: AnimateJob, animator: Animator, clip: Clip, progress: Progress = lambda *_: None) -> Driving:
+    """The driving video of a job as the model sees it, cropped to its face where that helps."""
+    crop = choose_driving_crop(job, animator.config, str(animator.device), clip, progress)
+    return Driving(clip, animator, job.fit, crop)
+
+
 @dataclass(frozen=True)
 class Beginning:
     """What is done once for a source and a driving video.
 
     Attributes:
         source: float32 (height, width, 3) in [0, 1], of the model's size.
+        crop: the part of the source picture that it shows; None for all of it.
         best_frame: the driving frame that is the initial one.
         animation: ready to take over the driving motion.
         provenance: what the result says about itself.
     """
 
     source: np.ndarray
+    crop: Region | None
     best_frame: int
     animation: Animation
     provenance: dict[str, str]
@@ -160,11 +174,18 @@ def begin(job: AnimateJob, animator: Animator, driving: Driving, picture: np.nda
     Raises:
         InputError: there is no such initial frame, or no frame at all.
     """
-    source = fit_source(picture, animator.size, job.fit)
+    crop = choose_source_crop(job, animator.config, str(animator.device), picture)
+    source = fit_source(cropped(picture, crop), animator.size, job.fit)
     best_frame = _choose_initial(job, animator, driving, source, progress)
-    initial = driving.key_points_of(best_frame)
-    animation = animator.start(source, initial, relative=job.relative, adapt_scale=job.adapt_scale)
-    return Beginning(source, best_frame, animation, _provenance(job, animator, best_frame))
+    animation = animator.start(
+        source,
+        driving.key_points_of(best_frame),
+        relative=job.relative,
+        adapt_scale=job.adapt_scale,
+        motion_scale=job.motion_scale,
+        smoother=Smoother(float(1 / driving.clip.info.rate)) if job.smooth else None,
+    )
+    return Beginning(source, crop, best_frame, animation, _provenance(job, animator, best_frame))
 
 
 def animate_by(
@@ -173,7 +194,7 @@ def animate_by(
     """Do the job with a model and a driving video that may serve other jobs too."""
     began = time.perf_counter()
     beginning = begin(job, animator, driving, files.picture, progress)
-    views: list[tuple[Target, View]] = [(files.target, lambda frame: frame.image)]
+    views: list[tuple[Target, View]] = [(files.target, _result_view(job, beginning, files.picture))]
     if job.visualize:
         comparison = _Comparison(beginning.source, beginning.animation, animator.config.visualizer_params)
         views.append((files.target.beside("visualization"), comparison))
@@ -190,6 +211,8 @@ def animate_by(
         checkpoint_sha256=animator.checkpoint_sha256,
         best_frame=beginning.best_frame,
         visualization=views[1][0].shown if job.visualize else None,
+        source_crop=str(beginning.crop) if beginning.crop else None,
+        driving_crop=str(driving.crop) if driving.crop else None,
     )
 
 
@@ -209,6 +232,15 @@ def publish(
     return count, duration, sound
 
 
+def _result_view(job: AnimateJob, beginning: Beginning, picture: np.ndarray) -> View:
+    """What the result shows: the animated picture, or the whole source with it pasted back."""
+    if not job.paste_back:
+        return lambda frame: frame.image
+    region = beginning.crop or fitted_region(picture.shape, beginning.source.shape[:2], job.fit)
+    paste = PasteBack(picture, region, beginning.source)
+    return lambda frame: paste(frame.image)
+
+
 def _choose_initial(
     job: AnimateJob, animator: Animator, driving: Driving, source: np.ndarray, progress: Progress
 ) -> int:
@@ -216,28 +248,36 @@ def _choose_initial(
     if not job.find_best_frame:
         return job.best_frame or 0
     picture = np.rint(source * 255).astype(np.uint8)
-    for detect, what in _detectors(animator):
-        poses = _counted(driving.poses(what, detect), "best frame", driving.clip.info.frame_count, progress)
-        best = find_best_frame(detect(picture), poses)
-        if best is not None:
-            logger.info("best frame: %d (by %s)", best, what)
-            return best
-        logger.warning("no %s found to compare the source with the driving video by", what)
+    with ExitStack() as opened:
+        for detect, what in _detectors(job, animator, opened):
+            poses = _counted(driving.poses(what, detect), "best frame", driving.clip.info.frame_count, progress)
+            best = find_best_frame(detect(picture), poses)
+            if best is not None:
+                logger.info("best frame: %d (by %s)", best, what)
+                return best
+            logger.warning("no %s found to compare the source with the driving video by", what)
     return 0
 
 
-def _detectors(animator: Animator) -> Iterator[tuple[Detector, str]]:
+def _detectors(job: AnimateJob, animator: Animator, opened: ExitStack) -> Iterator[tuple[Detector, str]]:
     """Ways to compare poses, the best first."""
-    try:
-        yield _face_detector(animator.device), "face landmarks"
-    except FommError as error:
-        logger.warning("%s; comparing the model's own key points instead", error)
+    if job.face_backend != "builtin":
+        try:
+            finder = opened.enter_context(open_finder(job.face_backend, str(animator.device), landmarks=True))
+            yield _landmark_detector(finder), "face landmarks"
+        except InputError:
+            raise
+        except FommError as error:
+            logger.warning("%s; comparing the model's own key points instead", error)
     yield lambda picture: animator.detect(picture[None]).value[0].cpu().numpy(), "key points"
 
 
-@cache
-def _face_detector(device: torch.device) -> Detector:
-    return landmark_detector(device)
+def _landmark_detector(finder: FaceFinder) -> Detector:
+    def detect(picture: np.ndarray) -> np.ndarray | None:
+        faces = finder.find(picture)
+        return faces[0].landmarks if faces else None
+
+    return detect
 
 
 def animated_frames(
@@ -322,8 +362,11 @@ def _provenance(job: AnimateJob, animator: Animator, best_frame: int) -> dict[st
         "checkpoint_sha256": animator.checkpoint_sha256,
         "relative": job.relative,
         "adapt_scale": job.adapt_scale,
+        "motion_scale": job.motion_scale,
+        "smooth": job.smooth,
         "best_frame": best_frame,
         "align_corners": job.align_corners,
         "fit": job.fit,
+        "paste_back": job.paste_back,
     }
     return {"title": "Synthetic media: animated with fomm", "comment": json.dumps(made_by)}

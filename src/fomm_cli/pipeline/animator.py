@@ -21,7 +21,7 @@ from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
 from fomm_cli.models.dense_motion import DenseMotion
 from fomm_cli.models.generator import EncodedSource
 from fomm_cli.models.networks import Networks, load_networks
-from fomm_cli.motion import MotionTransfer
+from fomm_cli.motion import MotionTransfer, Smoother
 from fomm_cli.pipeline.device import choose_device
 from fomm_cli.pipeline.prefetch import batched
 
@@ -129,8 +129,16 @@ class Animator:
         for batch in batched(chain([first], frames), self.batch_size):
             yield from animation.render(np.stack(batch)).images
 
+    @torch.inference_mode()
     def start(
-        self, source: np.ndarray, initial: np.ndarray | KeyPoints, *, relative: bool, adapt_scale: bool
+        self,
+        source: np.ndarray,
+        initial: np.ndarray | KeyPoints,
+        *,
+        relative: bool,
+        adapt_scale: bool,
+        motion_scale: float = 1.0,
+        smoother: Smoother | None = None,
     ) -> Animation:
         """Do all that is done once for a source and a driving video.
 
@@ -139,10 +147,16 @@ class Animator:
             initial: the initial driving frame, uint8 (height, width, 3), or its key points, B = 1.
             relative: transfer relative motion.
             adapt_scale: adapt its scale.
+            motion_scale: multiplies relative motion.
+            smoother: filters the driving key points over time; None leaves them as they are.
         """
         if isinstance(initial, np.ndarray):
             initial = self.detect(initial[None])
-        return Animation(self, source, initial, relative=relative, adapt_scale=adapt_scale)
+        points = self.detect(source[None])
+        transfer = MotionTransfer.between(
+            points, initial.to(self.device), relative=relative, adapt_scale=adapt_scale, strength=motion_scale
+        )
+        return Animation(self, source, points, transfer, smoother)
 
     @torch.inference_mode()
     def detect(self, pictures: np.ndarray) -> KeyPoints:
@@ -162,14 +176,18 @@ class Animation:
 
     @torch.inference_mode()
     def __init__(
-        self, animator: Animator, source: np.ndarray, initial: KeyPoints, *, relative: bool, adapt_scale: bool
+        self,
+        animator: Animator,
+        source: np.ndarray,
+        key_points: KeyPoints,
+        transfer: MotionTransfer,
+        smoother: Smoother | None,
     ) -> None:
         self._animator = animator
-        self.key_points: KeyPoints = animator.detect(source[None])
+        self.key_points = key_points
         self._encoded: EncodedSource = animator.networks.generator.encode(animator.to_tensor(source[None]))
-        self._transfer = MotionTransfer.between(
-            self.key_points, initial.to(animator.device), relative=relative, adapt_scale=adapt_scale
-        )
+        self._transfer = transfer
+        self._smoother = smoother
         self._batch_size = animator.batch_size
 
     def render(self, driving: np.ndarray | KeyPoints) -> Rendered:
@@ -200,8 +218,12 @@ class Animation:
     @torch.inference_mode()
     def _render(self, driving: np.ndarray | KeyPoints) -> Rendered:
         found = driving.to(self._animator.device) if isinstance(driving, KeyPoints) else self._animator.detect(driving)
+        following = None
+        if self._smoother is not None:
+            found, following = self._smoother(found)
         prediction = self._animator.networks.generator.decode(self._encoded, self.motion(found))
         images = (prediction * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
+        self._smoother = following  # only now: a batch that does not fit into memory comes again
         return Rendered(images.contiguous().cpu().numpy(), found.value.cpu().numpy())
 
     def motion(self, driving: KeyPoints) -> DenseMotion:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fomm_cli.errors import InputError
+from fomm_cli.geometry import Region
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.crop import cropped
 from fomm_cli.media.resize import Fit, fit_frame
 from fomm_cli.media.video_reader import Clip, Frame
 from fomm_cli.pipeline.animator import Animator
@@ -51,11 +53,13 @@ class DrivingTrack:
         key_points: of all N frames.
         moments: when each is shown.
         offset: of the first kept frame in seconds on the file's own clock.
+        crop: the part of the frames that the key points were found in; None for all.
     """
 
     key_points: KeyPoints
     moments: tuple[Moment, ...]
     offset: Fraction
+    crop: Region | None = None
 
     def save(self, path: Path) -> None:
         """Write it as safetensors, the times as whole numbers; a missing duration is 0 / 1."""
@@ -66,6 +70,8 @@ class DrivingTrack:
             "moments": torch.tensor(pairs, dtype=torch.int64),  # (N, 4)
             "offset": torch.tensor(self.offset.as_integer_ratio(), dtype=torch.int64),
         }
+        if self.crop is not None:
+            tensors["crop"] = torch.tensor(astuple(self.crop), dtype=torch.int64)
         if self.key_points.jacobian is not None:
             tensors["jacobian"] = self.key_points.jacobian.cpu().contiguous()
         save_file(tensors, path)
@@ -78,14 +84,28 @@ class DrivingTrack:
             Moment(Fraction(time, time_unit), Fraction(duration, unit) or None)
             for time, time_unit, duration, unit in tensors["moments"].tolist()
         )
-        return cls(KeyPoints(tensors["value"], tensors.get("jacobian")), moments, Fraction(*tensors["offset"].tolist()))
+        crop = Region(*tensors["crop"].tolist()) if "crop" in tensors else None
+        key_points = KeyPoints(tensors["value"], tensors.get("jacobian"))
+        return cls(key_points, moments, Fraction(*tensors["offset"].tolist()), crop)
 
 
 class Driving:
     """The frames of a clip in the order and batches in which they are animated."""
 
-    def __init__(self, clip: Clip, animator: Animator, fit: Fit, track: DrivingTrack | None = None) -> None:
+    def __init__(
+        self, clip: Clip, animator: Animator, fit: Fit, crop: Region | None = None, track: DrivingTrack | None = None
+    ) -> None:
+        """Take a clip as it comes, or with its key points where they are known.
+
+        Args:
+            clip: the driving video.
+            animator: the model.
+            fit: how its frames are brought to the size of the model.
+            crop: the part of them that the model sees; None for all.
+            track: what an earlier `record` of the same clip, model and crop gave.
+        """
         self.clip = clip
+        self.crop = crop
         if track:
             clip.offset = track.offset  # which is exact
         self._animator = animator
@@ -97,7 +117,7 @@ class Driving:
     def frames(self) -> Iterator[Frame]:
         """The frames at the size of the model."""
         for frame in self.clip.frames():
-            yield replace(frame, image=fit_frame(frame.image, self._animator.size, self._fit))
+            yield replace(frame, image=fit_frame(cropped(frame.image, self.crop), self._animator.size, self._fit))
 
     def key_points_of(self, index: int) -> KeyPoints:
         """Key points of one frame, B = 1; found once.
@@ -156,4 +176,4 @@ class Driving:
             for batch in batches:
                 moments += batch.moments
                 found.append(self._animator.detect(batch.motion).to(torch.device("cpu")))  # type: ignore[arg-type]
-        return DrivingTrack(KeyPoints.joined(found), tuple(moments), self.clip.offset)
+        return DrivingTrack(KeyPoints.joined(found), tuple(moments), self.clip.offset, self.crop)

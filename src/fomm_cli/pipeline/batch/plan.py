@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _NOT_IN_KEY = ("source_image", "driving_video", "result_video", "checkpoint", "config", "device", "threads")
-_OF_DRIVING = ("fit", "start", "end", "max_frames", "fps", "align_corners")
+_OF_DRIVING = ("fit", "start", "end", "max_frames", "fps", "align_corners", "crop", "face_backend")
 
 
 @dataclass(frozen=True)

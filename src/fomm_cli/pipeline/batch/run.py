@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fomm_cli.errors import FommError, InterruptedByUserError
-from fomm_cli.jobs import BatchJob
+from fomm_cli.jobs import AnimateJob, BatchJob
 from fomm_cli.pipeline.batch.journal import Claim, Journal, read_journal
 from fomm_cli.pipeline.batch.plan import Pair, plan
 from fomm_cli.pipeline.batch.processes import ProcessEngine
@@ -196,7 +196,7 @@ class _Run:
         opened = _Open(pair)
         others = len(self._pairs) + len(self._waiting) + len(self._running)
         shares = max(1, self._engine.slots // (others + 1))
-        ranges = cut(pair.frames, shares, self._job.range_frames) if not pair.job.visualize else []
+        ranges = cut(pair.frames, shares, self._job.range_frames) if _can_be_cut(pair.job) else []
         folder = self._journal.parts_folder / pair.key
         for start, stop in ranges:
             part = folder / f"{start}-{stop or 'end'}"
@@ -298,6 +298,11 @@ class _Run:
             logger.warning("%s: %s", pair.name, warning)
         speed = outcome.frames / outcome.seconds if outcome.seconds else 0
         logger.info("%s: %d frames in %.1f s (%.1f frames/s)", pair.name, outcome.frames, outcome.seconds, speed)
+
+
+def _can_be_cut(job: AnimateJob) -> bool:
+    """Whether each frame stands alone: a filter over time, and what is drawn around the animated picture, do not."""
+    return not (job.smooth or job.visualize or job.paste_back)
 
 
 def _move(origin: Path, place: Path) -> None:

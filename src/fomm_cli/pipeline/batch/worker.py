@@ -26,6 +26,7 @@ from fomm_cli.pipeline.animate import (
     animated_frames,
     begin,
     load_animator,
+    open_driving,
     publish,
 )
 from fomm_cli.pipeline.animator import Animator, is_out_of_memory
@@ -122,10 +123,10 @@ class PairWorker:
 
     def _driving(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> Driving:
         if job.visualize:  # shows the driving frames, so it has to read them
-            return Driving(_open(job), animator, job.fit)
+            return open_driving(job, animator, _open(job))
         if key not in self._drivings:
             track = self._track(job, key, animator, folder)
-            self._drivings[key] = Driving(_open(job), animator, job.fit, track)
+            self._drivings[key] = Driving(_open(job), animator, job.fit, track.crop, track)
             if len(self._drivings) > _REMEMBERED:
                 del self._drivings[next(iter(self._drivings))]
         return self._drivings[key]
@@ -136,7 +137,7 @@ class PairWorker:
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 part = folder / path.name
-                Driving(_open(job), animator, job.fit).record().save(part)
+                open_driving(job, animator, _open(job)).record().save(part)
                 part.replace(path)
         return DrivingTrack.load(path)
 

@@ -1,0 +1,226 @@
+"""How well a portrait will animate, told from the picture: what the study of twenty pictures found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from skimage.draw import polygon
+
+from fomm_cli.faces.finder import Face, Pose
+from fomm_cli.faces.framing import LARGE, SMALL, framing_in
+from fomm_cli.geometry import Box
+
+Verdict = Literal["good", "fair", "poor"]
+VERDICTS: tuple[Verdict, ...] = ("good", "fair", "poor")
+
+_TRAINED_SMALL = 0.42  # of the frame's height; 99 % of the faces in training data are larger
+_EYES_AT = 0.32  # of the face's height, from its top, where only the box is known
+_MESH_EYES = (33, 133, 263, 362)  # corners of the eyes
+_DOTS_EYES = (36, 39, 42, 45)
+_MESH_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+_DOTS_LIPS = (60, 61, 62, 63, 64, 65, 66, 67)
+_OPEN = 0.03  # gap between the lips, in heights of the face
+_WIDE_OPEN = 0.12
+_TEETH_SHARE = 0.25  # of the opening, that is bright and without colour
+_MEASURED = 128  # pixels; faces are brought to this width before they are measured
+_BLURRED, _SOFT = 5.0, 9.0  # variance of the Laplacian, in squared grey levels
+_DARK, _BRIGHT = 45.0, 225.0  # grey level of the middle of a face
+_FLAT, _PALE = 9.0, 16.0  # grey levels between features and skin
+_TURNED, _FAR_TURNED = 18.0, 35.0  # degrees from facing the camera
+_APART, _FAR_APART = 12.0, 25.0  # degrees between source and driving video
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what, in a word.
+        verdict: good, fair or poor.
+        text: a sentence.
+        flag: what mends it, as on the command line; empty where nothing does.
+    """
+
+    topic: str
+    verdict: Verdict
+    text: str
+    flag: str = ""
+
+
+def worst(findings: list[Finding]) -> Verdict:
+    """The worst verdict of all."""
+    return max((finding.verdict for finding in findings), key=VERDICTS.index, default="good")
+
+
+def judge_source(picture: np.ndarray, frame: Box, faces: list[Face], face: Face) -> list[Finding]:
+    """What can be said of a source picture.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        frame: the part of it that the model is shown, in its pixels.
+        faces: all that were found.
+        face: the one to animate.
+    """
+    findings = [
+        judge_size(face.box, frame),
+        judge_position(face, frame),
+        _judge_number(faces),
+        *_judge_proportions(face.box, frame),
+    ]
+    if face.pose is not None:
+        findings.append(_judge_turn(face.pose))
+    if face.landmarks is not None:
+        findings.append(_judge_mouth(picture, face))
+    grey = _measured(picture, face.box)
+    return [*findings, _judge_sharpness(grey), _judge_exposure(grey), _judge_contrast(grey)]
+
+
+def judge_size(face: Box, frame: Box) -> Finding:
+    """The face against those in training data, and against the sizes that the study found good and hopeless."""
+    height = framing_in(face, frame).height
+    share = f"the face is {height:.0%} of the frame high"
+    if height >= LARGE:
+        return Finding("size", "poor", f"{share}: only its features are in the picture", "use a wider picture")
+    if height >= _TRAINED_SMALL:
+        return Finding("size", "good", f"{share}, as in the training data or a little larger")
+    if height >= SMALL:
+        return Finding("size", "fair", f"{share}: a little small", "--crop source")
+    return Finding("size", "poor", f"{share}: eyes and mouth are too small to move", "--crop auto")
+
+
+def judge_position(face: Face, frame: Box) -> Finding:
+    """Whether the face is whole."""
+    eyes, box = _eyes(face), face.box
+    if eyes.top < frame.top or eyes.left < frame.left or eyes.right > frame.right:
+        return Finding("position", "poor", "the eyes are cut off at the border", "use a picture with the whole face")
+    if box.bottom > frame.bottom + 0.02 * frame.height:
+        return Finding("position", "fair", "the chin is cut off at the border", "use a picture with the whole face")
+    visible = box.intersection(frame).area / box.area
+    if visible < 0.9:
+        return Finding("position", "fair", f"{1 - visible:.0%} of the face lie outside the frame", "--crop auto")
+    return Finding("position", "good", "the face is whole")
+
+
+def _judge_proportions(face: Box, frame: Box) -> Iterator[Finding]:
+    if framing_in(face, frame).is_distorted:
+        text = f"the picture is {frame.width:.0f}x{frame.height:.0f}, and is stretched to a square"
+        yield Finding("proportions", "fair", text, "--crop auto or --fit crop")
+
+
+def _judge_number(faces: list[Face]) -> Finding:
+    if len(faces) == 1:
+        return Finding("faces", "good", "one face found")
+    places = ", ".join(f"{face.box.centre[0]:.0f},{face.box.centre[1]:.0f}" for face in faces)
+    return Finding(
+        "faces", "fair", f"{len(faces)} faces found, at {places}; one is animated", "--face N or --face_at X,Y"
+    )
+
+
+def _judge_turn(pose: Pose) -> Finding:
+    angle = max(abs(pose.yaw), abs(pose.pitch))
+    text = f"the head is turned by {abs(pose.yaw):.0f} and tilted by {abs(pose.pitch):.0f} degrees"
+    if angle <= _TURNED:
+        return Finding("pose", "good", text)
+    return Finding("pose", "fair" if angle <= _FAR_TURNED else "poor", text, "use a picture that faces the camera")
+
+
+def judge_start(source: Pose, driving: Pose) -> Finding:
+    """Whether the driving video begins in the pose of the source, as relative motion supposes."""
+    apart = max(abs(source.yaw - driving.yaw), abs(source.pitch - driving.pitch), abs(source.roll - driving.roll))
+    text = f"the driving video begins with the head turned {apart:.0f} degrees away from the source's"
+    if apart <= _APART:
+        return Finding("first frame", "good", text)
+    return Finding("first frame", "fair" if apart <= _FAR_APART else "poor", text, "--find_best_frame")
+
+
+def _judge_mouth(picture: np.ndarray, face: Face) -> Finding:
+    """The study: slightly open without teeth beats closed, beats teeth."""
+    lips = _of(face, _MESH_LIPS, _DOTS_LIPS)
+    gap = Box.around(lips).height / face.box.height
+    flag = "use a picture with the lips slightly open or closed"
+    if gap < _OPEN:
+        return Finding("mouth", "good", "the mouth is closed; slightly open without teeth would be better still")
+    if _teeth_share(picture, lips) > _TEETH_SHARE:
+        return Finding("mouth", "poor", "teeth show: they will be torn when the mouth moves", flag)
+    if gap > _WIDE_OPEN:
+        return Finding("mouth", "fair", "the mouth is wide open", flag)
+    return Finding("mouth", "good", "the mouth is slightly open without teeth, which animates best")
+
+
+def _teeth_share(picture: np.ndarray, lips: np.ndarray) -> float:
+    """How much of the opening between the lips (N, 2) is bright and without colour, 0 to 1."""
+    rows, columns = polygon(lips[:, 1], lips[:, 0], picture.shape[:2])  # type: ignore[no-untyped-call]
+    if len(rows) == 0:
+        return 0.0
+    inside = picture[rows, columns].astype(float)
+    brightest, dullest = inside.max(axis=1), inside.min(axis=1)
+    return float(np.mean((brightest > 110) & (dullest > 0.6 * brightest)))
+
+
+def _judge_sharpness(grey: np.ndarray) -> Finding:
+    laplacian = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]).var()
+    return _graded(
+        "sharpness", laplacian, (_BLURRED, _SOFT), ("blurred", "a little soft", "sharp"), "use a sharper picture"
+    )
+
+
+def _judge_exposure(grey: np.ndarray) -> Finding:
+    level = float(np.median(grey))
+    if level < _DARK or level > _BRIGHT:
+        text = f"the face is too {'dark' if level < _DARK else 'bright'}"
+        return Finding(
+            "exposure", "poor" if level < _DARK / 2 else "fair", text, "brighten or darken the picture first"
+        )
+    return Finding("exposure", "good", "the face is exposed well")
+
+
+def _judge_contrast(grey: np.ndarray) -> Finding:
+    low, high = np.percentile(grey, (10, 75))
+    words = ("hardly stand out from the skin", "stand out little", "stand out from the skin")
+    return _graded(
+        "contrast", (high - low) / 2, (_FLAT, _PALE), words, "raise the contrast of the picture", "the features "
+    )
+
+
+def _graded(
+    topic: str,
+    value: float,
+    limits: tuple[float, float],
+    words: tuple[str, str, str],
+    flag: str,
+    subject: str = "the face is ",
+) -> Finding:
+    """Poor below the first limit, fair below the second."""
+    if value >= limits[1]:
+        return Finding(topic, "good", subject + words[2])
+    return (
+        Finding(topic, "poor", subject + words[0], flag)
+        if value < limits[0]
+        else Finding(topic, "fair", subject + words[1], flag)
+    )
+
+
+def _measured(picture: np.ndarray, box: Box) -> np.ndarray:
+    """The face in grey, float, (H, 128); a small one keeps its own sharpness, which is that of a blurred large one."""
+    area = (int(box.left), int(box.top), max(int(box.left) + 2, int(box.right)), max(int(box.top) + 2, int(box.bottom)))
+    height = max(8, round(_MEASURED * (area[3] - area[1]) / (area[2] - area[0])))
+    grey = Image.fromarray(picture).convert("L").crop(area)
+    return np.asarray(grey.resize((_MEASURED, height), Image.Resampling.BILINEAR), float)
+
+
+def _eyes(face: Face) -> Box:
+    if face.landmarks is not None:
+        return Box.around(_of(face, _MESH_EYES, _DOTS_EYES))
+    y = face.box.top + _EYES_AT * face.box.height
+    return Box(face.box.left + 0.15 * face.box.width, y, face.box.right - 0.15 * face.box.width, y)
+
+
+def _of(face: Face, mesh: tuple[int, ...], dots: tuple[int, ...]) -> np.ndarray:
+    """Some of the landmarks (N, 2), by their numbers among 478 or among 68."""
+    assert face.landmarks is not None  # noqa: S101 - the callers have looked
+    chosen: np.ndarray = face.landmarks[list(dots if len(face.landmarks) == 68 else mesh)]
+    return chosen
