@@ -190,53 +190,56 @@ def test_a_worker_that_is_killed_costs_one_attempt(media: Path, tmp_path: Path) 
             killed.append(multiprocessing.active_children()[0].pid or 0)
             os.kill(killed[0], signal.SIGKILL)
 
-    result = run_batch(BatchJob(pairs_of(media), tmp_path, devices=("cpu",), threads=1), kill_one)
-    assert (result.done, result.failed) == (5, {})
+    result = run_batch(BatchJob(pairs_of(media)[:2], tmp_path, devices=("cpu",), threads=1), kill_one)
+    assert (result.done, result.failed) == (2, {})
     with closing(sqlite3.connect(tmp_path / ".fomm" / "journal.sqlite")) as journal:
         attempts = [count for (count,) in journal.execute("SELECT attempts FROM results")]
-    assert sorted(attempts) == [1, 1, 1, 1, 2]
+    assert sorted(attempts) == [1, 2]
 
 
-def test_ranges_of_frames_over_two_workers_are_the_frames_of_one(media: Path, tmp_path: Path) -> None:
-    driving = make_driving(tmp_path / "long", 40)
-    job = AnimateJob(
-        media / "faces/p00.png",
-        driving,
-        Path("frames"),
-        CHECKPOINT,
-        str(CONFIG),
-        best_frame=30,
-        device="cpu",
-        threads=1,
-    )
-    seen: list[tuple[int, int | None]] = []
-    batch = BatchJob((job,), tmp_path / "out", devices=("cpu", "cpu"), threads=2, range_frames=32)
-    result = run_batch(batch, lambda _stage, done, total: seen.append((done, total)))
-    assert (result.done, result.frames, result.failed) == (1, 40, {})
-    files = ["-s", str(job.source_image), "-d", str(driving), "-o", str(tmp_path / "single")]
+@pytest.fixture(scope="module")
+def long_job(media: Path) -> AnimateJob:
+    """A job that is cut into ranges of 32 frames."""
+    source, driving = media / "faces/p00.png", make_driving(media / "long", 34)
+    return AnimateJob(source, driving, Path("frames"), CHECKPOINT, str(CONFIG), best_frame=30)
+
+
+@pytest.fixture(scope="module")
+def long_frames(media: Path, long_job: AnimateJob) -> dict[str, bytes]:
+    """What `fomm animate` makes of it."""
+    files = ["-s", str(long_job.source_image), "-d", str(long_job.driving_video), "-o", str(media / "single")]
     assert main(["animate", *files, "--best_frame", "30", "--quiet", *MODEL]) == 0
-    names = sorted(path.name for path in (tmp_path / "single").iterdir())
-    assert len(names) == 40
-    for name in names:
-        assert (tmp_path / "out" / "frames" / name).read_bytes() == (tmp_path / "single" / name).read_bytes()
-    assert seen[-1] == (40, 40)
-    assert not (tmp_path / "out" / ".fomm" / "parts").exists()
+    frames = results_in(media / "single")
+    assert len(frames) == 34
+    return frames
 
 
-def test_ranges_beyond_the_end_of_a_video_do_no_harm(media: Path, tmp_path: Path) -> None:
+def test_ranges_of_frames_over_two_workers_are_the_frames_of_one(
+    long_job: AnimateJob, long_frames: dict[str, bytes], tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int | None]] = []
+    batch = BatchJob((long_job,), tmp_path, devices=("cpu", "cpu"), threads=2, range_frames=32)
+    result = run_batch(batch, lambda _stage, done, total: seen.append((done, total)))
+    assert (result.done, result.frames, result.failed) == (1, 34, {})
+    assert results_in(tmp_path / "frames") == long_frames
+    assert seen[-1] == (34, 34)
+    assert not (tmp_path / ".fomm" / "parts").exists()
+
+
+def test_ranges_beyond_the_end_of_a_video_do_no_harm(
+    long_job: AnimateJob, long_frames: dict[str, bytes], tmp_path: Path
+) -> None:
     """Its header may promise too much."""
-    driving = make_driving(tmp_path / "long", 40)
-    job = AnimateJob(media / "faces/p00.png", driving, Path("r.mp4"), CHECKPOINT, str(CONFIG))
     worker = PairWorker("cpu", 1, tmp_path)
-    unit = Unit(0, "r.mp4", "key", "driving", job)
+    unit = Unit(0, "frames", "key", "driving", long_job)
     parts = []
-    for start_, stop in [(0, 32), (32, 64), (64, None)]:
-        parts.append(tmp_path / str(start_))
+    for begin, end in [(0, 32), (32, 64), (64, None)]:
+        parts.append(tmp_path / str(begin))
         parts[-1].mkdir()
-        worker.run(replace(unit, task="range", start=start_, stop=stop), parts[-1], lambda _frames: None)
+        worker.run(replace(unit, task="range", start=begin, stop=end), parts[-1], lambda _frames: None)
     outcome = worker.run(replace(unit, task="join", parts=tuple(parts)), tmp_path, lambda _frames: None)
-    assert outcome.frames == 40
-    assert (tmp_path / "r.mp4").read_bytes() == animated(job.source_image, driving, tmp_path)
+    assert outcome.frames == 34
+    assert results_in(tmp_path / "frames") == long_frames
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
