@@ -84,3 +84,33 @@ class ConvertJob:
     target: Path
     config: str | None = None
     half: bool = False
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train a model.
+
+    Attributes:
+        config: bundled name or file; None for that of the training to resume, or of `checkpoint`.
+        log_dir: folder for checkpoints, logs and pictures.
+        checkpoint: weights to start from; None for random ones.
+        resume: go on with the training in `log_dir`.
+        max_minutes: stop after so long, ready to be resumed.
+        log_every: steps between two lines of the log.
+        device: auto, cpu, cuda, cuda:N or mps; under torchrun, each process takes a GPU of its own.
+    """
+
+    config: str | None
+    log_dir: Path
+    checkpoint: Path | None = None
+    resume: bool = False
+    max_minutes: float | None = None
+    log_every: int = 100
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(self.max_minutes is None or self.max_minutes > 0, "--max_minutes", self.max_minutes, "above 0")
+        _require(self.log_every > 0, "--log_every", self.log_every, "1 or more")
+        if self.resume and self.checkpoint is not None:
+            raise InputError("--resume and --checkpoint exclude each other", "--resume takes last.pth.tar in --log_dir")

@@ -24,13 +24,14 @@ from fomm_cli.errors import InputError
 from fomm_cli.hashing import sha256_of
 
 NETWORKS = ("generator", "kp_detector")
+DISCRIMINATOR = "discriminator"
 
 DOWNLOAD_AGAIN = "Download it again and compare sizes (vox-cpk.pth.tar has 728,766,691 bytes)"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of the two networks.
+    """Weights of the two networks, and of the discriminator if that was asked for.
 
     Attributes:
         name: file name, for messages.
@@ -45,11 +46,12 @@ class Checkpoint:
     sha256: str
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
     """Read weights, never code.
 
     Args:
         path: the published format (legacy or zip serialisation) or safetensors; told apart by content, not by name.
+        optional: networks to read beside `NETWORKS`, where they are in it.
 
     Raises:
         InputError: it is missing, something else, damaged, or the weights of another model.
@@ -61,8 +63,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if head[8:9] == b"{":
         tensors, config = _read_safetensors(path)
     else:
-        tensors, config = _read_torch(path), None
-    networks = {name: _checked_tensors(path, name, tensors[name]) for name in NETWORKS}
+        tensors, config = _read_torch(path)
+    wanted = (*NETWORKS, *(name for name in optional if tensors.get(name)))
+    networks = {name: _checked_tensors(path, name, tensors[name]) for name in wanted}
     return Checkpoint(path.name, networks, config, sha256_of(path))
 
 
@@ -141,26 +144,28 @@ def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config 
         raise InputError(f"the checkpoint {path} is damaged or cut short ({error})", DOWNLOAD_AGAIN) from error
     tensors = {
         name: {key.removeprefix(f"{name}."): value for key, value in flat.items() if key.startswith(f"{name}.")}
-        for name in NETWORKS
+        for name in (*NETWORKS, DISCRIMINATOR)
     }
     _check_has_networks(path, {name: weights for name, weights in tensors.items() if weights}, list(flat))
     return tensors, _config_in(metadata, path)
 
 
-def _config_in(metadata: Mapping[str, str], path: Path) -> Config | None:
+def _config_in(metadata: Mapping[str, Any], path: Path) -> Config | None:
     if "config" not in metadata:
         return None
     try:
         data = json.loads(metadata["config"])
-    except json.JSONDecodeError as error:
-        raise InputError(f"the config in the metadata of {path} is not JSON", "Convert it again") from error
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f"the config in {path} is not JSON", "Convert it again") from error
     return parse_config(data, f"{path} (metadata)")
 
 
-def _read_torch(path: Path) -> dict[str, dict[str, Tensor]]:
+def _read_torch(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None]:
+    """The networks, and the config that `fomm train` puts beside them."""
     data = _load_pickle(path)
     _check_has_networks(path, data if isinstance(data, dict) else {}, list(data) if isinstance(data, dict) else [])
-    return {name: data[name] for name in NETWORKS}
+    networks = {name: data[name] for name in (*NETWORKS, DISCRIMINATOR) if isinstance(data.get(name), Mapping)}
+    return networks, _config_in(data, path)
 
 
 def _load_pickle(path: Path) -> Any:
