@@ -38,7 +38,7 @@ def audio_codec(path: Path) -> str | None:
             if not container.streams.audio:
                 return None
             context = container.streams.audio[0].codec_context
-            return context.name if context is not None else ""
+            return context.codec.canonical_name if context is not None else ""  # "mp3", whichever decoder reads it
     except (av.FFmpegError, OSError, ValueError):
         return None
 

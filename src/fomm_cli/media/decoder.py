@@ -25,6 +25,7 @@ _FASTEST_RATE = 1000  # frames per second; containers without a rate claim more
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders drop the alpha channel
 _FORMATS_WITH_DURATION = ("mov,", "matroska,", "avi")  # whose header tells how much there should be
 _SLACK = Fraction(1, 4)  # seconds by which headers overstate the duration of whole files
+_GIF_TAIL = 512  # bytes, in which some programs pad a file with zeros
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 Decode: TypeAlias = "Callable[[VideoPacket], list[av.VideoFrame]]"
@@ -46,7 +47,7 @@ class Probe:
         picture: the first that can be decoded.
         timing: of the video stream.
         timed: whether the container stores times at all.
-        frame_count: exact for short files, else as declared, None if neither is known.
+        frame_count: as declared, counted in short files that declare none, None if neither is known.
     """
 
     picture: av.VideoFrame
@@ -85,6 +86,14 @@ def _unopenable(path: Path) -> InputError:
     )
 
 
+def _undecodable(path: Path) -> InputError:
+    with path.open("rb") as file:
+        is_webp = file.read(12)[8:] == b"WEBP"
+    if is_webp:
+        return InputError(f"{path} is an animated WebP, which cannot be read as a video", "Convert it to GIF or MP4.")
+    return InputError(f"{path} holds no frame that can be decoded", "Download or copy it again.")
+
+
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
@@ -119,9 +128,9 @@ def probe(path: Path) -> tuple[Probe, bool]:
             elif len(packets) >= _PROBED_PACKETS:
                 break
         if picture is None:
-            raise InputError(f"{path} holds no frame that can be decoded", "Download or copy it again.")
+            raise _undecodable(path)
         timing, timed = _timing(stream, picture, packets)
-        count = len(packets) if whole else _declared_frames(container, stream, timing.rate)
+        count = len(packets) if whole and not stream.frames else _declared_frames(container, stream, timing.rate)
         return Probe(picture, timing, timed, count), bool(container.streams.audio)
 
 
@@ -209,4 +218,6 @@ def _decode_or_note(decode: Decode, packet: VideoPacket, damage: Damage) -> list
 
 
 def _has_gif_trailer(path: Path) -> bool:
-    return path.read_bytes().rstrip(b"\0").endswith(b";")
+    with path.open("rb") as file:
+        file.seek(-min(_GIF_TAIL, path.stat().st_size), 2)
+        return file.read().rstrip(b"\0").endswith(b";")

@@ -23,8 +23,10 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 _JPEG_QUALITY = 95
 _EXIF_DESCRIPTION = 0x010E
+_TIFF_BITS = 0x0102
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
-_ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
+_ANIMATED_FORMATS = ("GIF", "WEBP", "PNG")
 # What Pillow's decoders let out on damaged files.
 _DAMAGE = (
     OSError,
@@ -60,6 +62,8 @@ def read_image(path: Path) -> np.ndarray:
         if image is not None:
             with image:
                 return _decode(path, image)
+        if _starts_as_tiff(path):
+            return _read_tiff(path)
     return _read_video_frame(path)
 
 
@@ -96,7 +100,7 @@ def write_image(path: Path, frame: np.ndarray, metadata: dict[str, str]) -> None
         else:
             exif = Image.Exif()
             if title := metadata.get("title"):
-                exif[_EXIF_DESCRIPTION] = title
+                exif[_EXIF_DESCRIPTION] = title.encode()  # as text, Pillow would keep ASCII only
             comment = metadata.get("comment", "").encode()
             image.save(path, format="JPEG", quality=_JPEG_QUALITY, subsampling=0, exif=exif, comment=comment)
     except OSError as error:
@@ -144,12 +148,18 @@ def _open(path: Path) -> Image.Image:
 
 def _decode(path: Path, image: Image.Image) -> np.ndarray:
     check_pixels(path, *image.size)
+    if image.format == "TIFF" and _is_deep_colour(image):
+        return _read_tiff(path)
     try:
         return _to_rgb(ImageOps.exif_transpose(image))
     except _DAMAGE as error:
-        if image.format == "TIFF":
-            return _read_tiff(path)
         raise _damaged(path) from error
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether a TIFF holds colours of more than 8 bits, which Pillow cuts and, plane by plane, misreads."""
+    bits = image.getexif().get(_TIFF_BITS, 8)
+    return isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
 
 
 def _damaged(path: Path) -> InputError:
@@ -166,16 +176,26 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _read_tiff(path: Path) -> np.ndarray:
-    """Read the TIFF layouts that Pillow does not know, such as float or planar 16-bit colour."""
+    """Read the TIFF layouts that Pillow does not know or misreads, such as float or 16-bit colour."""
     try:
         pixels = np.asarray(iio.imread(path, plugin="tifffile", index=0))
     except (*_DAMAGE, RuntimeError, ImportError) as error:
-        raise _damaged(path) from error
+        raise _unusual_tiff(path) from error
     if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4):
         pixels = np.moveaxis(pixels, 0, -1)  # planar: (C, H, W) -> (H, W, C)
     if pixels.ndim not in (2, 3):
-        raise _damaged(path)
+        raise _unusual_tiff(path)
+    check_pixels(path, pixels.shape[1], pixels.shape[0])
     return _deep_to_rgb(pixels)
+
+
+def _unusual_tiff(path: Path) -> InputError:
+    return InputError(f"{path} is damaged or an unusual kind of TIFF", "Save it as PNG.")
+
+
+def _starts_as_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in _TIFF_STARTS
 
 
 def _deep_to_rgb(pixels: np.ndarray) -> np.ndarray:

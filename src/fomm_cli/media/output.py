@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fomm_cli.errors import FommError, InputError
@@ -29,14 +29,16 @@ def replacing(path: Path) -> Iterator[Path]:
     if target.is_dir():
         raise InputError(f"{path} is a folder", "Name a file to write.")
     part = _temporary_beside(target)
+    with _creating(part, path):
+        part.touch(exist_ok=False)
     try:
-        with _creating(part, path):
-            part.touch(exist_ok=False)
-        yield part
-        if part.stat().st_size == 0:
-            raise FommError(f"Nothing was written to {path}", "Report this, please.")
+        with _speaking_of(path, part):
+            yield part
+            if part.stat().st_size == 0:
+                raise FommError(f"Nothing was written to {path}", "Report this, please.")
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise
     try:
         part.replace(target)
@@ -65,18 +67,12 @@ def replacing_frames(pattern: Path) -> Iterator[Path]:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder", "Name a folder for the frames.")
     part = _temporary_beside(folder / "frames" if folder.is_dir() else folder)
+    with _creating(part, folder):
+        part.mkdir()
     try:
-        with _creating(part, folder):
-            part.mkdir()
-        yield part / pattern.name
-        if folder.is_dir():
-            _exchange_frames(part, pattern)
-        else:
-            part.rename(folder)
-    except OSError as error:
-        raise FommError(
-            f"The frames cannot be moved to {folder}: {error.strerror}", "Check its permissions."
-        ) from error
+        with _speaking_of(folder, part):
+            yield part / pattern.name
+        _publish_frames(part, pattern)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -110,17 +106,34 @@ def _creating(part: Path, wanted: Path) -> Iterator[None]:
         raise InputError(f"{folder} cannot be written to: {error.strerror}", "Choose another folder.") from error
 
 
-def _exchange_frames(part: Path, pattern: Path) -> None:
+@contextmanager
+def _speaking_of(path: Path, part: Path) -> Iterator[None]:
+    """Let errors name ``path``, which people gave, and not the temporary ``part``."""
+    try:
+        yield
+    except FommError as error:
+        error.problem = error.problem.replace(str(part), str(path))
+        raise
+
+
+def _publish_frames(part: Path, pattern: Path) -> None:
     """Move the frames in ``part`` to the folder of ``pattern`` and the frames of an earlier run out of it."""
     folder = pattern.parent
-    old = [path for path in folder.iterdir() if _matches(pattern, path.name)]
-    new = sorted(part.iterdir())
-    attic = part / "old"
-    attic.mkdir()
-    _move_all([(path, attic / path.name) for path in old] + [(path, folder / path.name) for path in new])
+    try:
+        if not folder.is_dir():
+            part.rename(folder)
+            return
+        old = [path for path in folder.iterdir() if is_frame_of(pattern, path.name)]
+        new = sorted(part.iterdir())
+        attic = part / "old"
+        attic.mkdir()
+        _move_all([(path, attic / path.name) for path in old] + [(path, folder / path.name) for path in new])
+    except OSError as error:
+        raise FommError(f"The frames cannot be moved to {folder}: {error.strerror}", "Check the folder.") from error
 
 
-def _matches(pattern: Path, name: str) -> bool:
+def is_frame_of(pattern: Path, name: str) -> bool:
+    """Whether a file called ``name`` is one of the frames of ``pattern``."""
     field = _FRAME_NUMBER.search(pattern.name)
     if field is None:
         return False

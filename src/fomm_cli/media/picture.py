@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import av
@@ -51,13 +52,7 @@ def _range(frame: av.VideoFrame) -> ColorRange:
 
 def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Apply the display matrix, rounded to quarter turns and mirrors, to (H, W, 3)."""
-    side_data = cast("SideDataContainer", frame.side_data)  # typed as an unrelated dictionary
-    entries = [side_data[index] for index in range(len(side_data))]
-    matrices = [entry for entry in entries if entry.type == SideDataType.DISPLAYMATRIX]
-    if not matrices:
-        return pixels
-    # Point (x, y) is shown at (a x + c y, b x + d y); rows of three, of which the third is perspective.
-    (a, b), (c, d) = np.frombuffer(bytes(matrices[0]), np.int32)[:9].reshape(3, 3)[:2, :2].tolist()
+    a, b, c, d = _display_matrix(frame)
     if abs(b) > abs(a):
         pixels, a, d = pixels.swapaxes(0, 1), c, b
     if a < 0:
@@ -65,3 +60,18 @@ def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     if d < 0:
         pixels = pixels[::-1]
     return np.ascontiguousarray(pixels)
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float]:
+    """Return (a, b, c, d), by which the pixel at (x, y) is shown at (a x + c y, b x + d y), y downwards."""
+    try:
+        side_data = cast("SideDataContainer", frame.side_data)  # typed as an unrelated dictionary
+        entries = [side_data[index] for index in range(len(side_data))]
+        for entry in entries:
+            if entry.type == SideDataType.DISPLAYMATRIX:
+                a, b, _, c, d, *_ = np.frombuffer(bytes(entry), np.int32).tolist()
+                return a, b, c, d
+    except ValueError:  # FFmpeg knows side data that PyAV has no name for; then the angle has to do, without mirrors
+        angle = math.radians(frame.rotation)
+        return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
+    return 1, 0, 0, 1

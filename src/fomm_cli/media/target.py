@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from fomm_cli.errors import InputError
-from fomm_cli.media.output import replacing, replacing_frames
+from fomm_cli.media.image import PICTURE_SUFFIXES
+from fomm_cli.media.output import is_frame_of, is_frame_pattern, replacing, replacing_frames
+from fomm_cli.media.video_writer import VIDEO_SUFFIXES
 
-VIDEOS = (".mp4", ".mov", ".webm", ".gif")
-PICTURES = (".png", ".jpg", ".jpeg")
 ALLOWED = "Use .mp4, .mov, .webm or .gif, a folder or name_%05d.png for frames, .png or .jpg for one picture"
-
-_NUMBER = re.compile(r"%0?\d*d")
+FOLDER_PATTERN = "%05d.png"
 
 
 @dataclass(frozen=True)
@@ -49,38 +47,46 @@ class Target:
         if target.kind == "video" and still:
             raise InputError(f"the driving video is one picture, which {target.path} is not for", "Use result.png")
         for given in inputs:
-            if target.path.resolve() == given.resolve():
+            if target._takes_the_place_of(given):
                 raise InputError(f"the result would overwrite the input {given}", "Choose another --result_video")
         return target
 
     @classmethod
     def _parse(cls, path: Path) -> Target:
         suffix = path.suffix.lower()
-        if _NUMBER.search(path.name):
+        if is_frame_pattern(path):
             if suffix != ".png":
                 raise InputError(f"frames cannot be written as {path.name}", "Use name_%05d.png")
             return cls(path, "frames")
         if path.is_dir() or not suffix:
             if path.exists() and not path.is_dir():
                 raise InputError(f"{path} is a file without a suffix, not a folder for frames", ALLOWED)
-            return cls(path / "%05d.png", "frames")
-        if suffix in VIDEOS:
+            return cls(path / FOLDER_PATTERN, "frames")
+        if suffix in VIDEO_SUFFIXES:
             return cls(path, "video")
-        if suffix in PICTURES:
+        if suffix in PICTURE_SUFFIXES:
             return cls(path, "picture")
         raise InputError(f"files of the kind {path.suffix} cannot be written ({path})", ALLOWED)
 
+    def _takes_the_place_of(self, given: Path) -> bool:
+        path, given = self.path.resolve(), given.resolve()
+        if self.kind == "frames":
+            return path.parent == given or (path.parent == given.parent and is_frame_of(path, given.name))
+        return path == given
+
     def beside(self, name: str) -> Target:
-        """A target of the same kind beside this one, with `name` appended to its own."""
-        if self.kind == "frames" and self.path.name == "%05d.png":
-            folder = self.path.parent
+        """A target of the same kind beside this one, with `name` added to its own."""
+        if self.shown != self.path:
+            folder = self.shown
             return replace(self, path=folder.with_name(f"{folder.name}_{name}") / self.path.name)
-        return replace(self, path=self.path.with_name(f"{name}_{self.path.name}"))
+        if self.kind == "frames":
+            return replace(self, path=self.path.with_name(f"{name}_{self.path.name}"))
+        return replace(self, path=self.path.with_stem(f"{self.path.stem}_{name}"))
 
     @property
     def shown(self) -> Path:
-        """The path to tell people."""
-        return self.path.parent if self.kind == "frames" and self.path.name == "%05d.png" else self.path
+        """The path to tell people: the folder rather than the pattern, where they named a folder."""
+        return self.path.parent if self.path.name == FOLDER_PATTERN else self.path
 
     @contextmanager
     def publishing(self) -> Iterator[Path]:

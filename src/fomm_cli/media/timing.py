@@ -11,6 +11,7 @@ DEFAULT_RATE = Fraction(25)
 _COARSE_TICK = Fraction(1, 500)  # seconds; GIF and AVI count in whole frames or delays that mean what they say
 _LARGEST_DENOMINATOR = 1001
 _REGULAR_SHARE = 0.9  # of the steps, from which a rate may call itself constant
+_LOOSEST_FIT = Fraction(1, 8)  # of a frame interval; beyond it anything is near a multiple
 _FEW_FRAMES = 10  # with fewer times almost any rate fits
 
 
@@ -54,14 +55,16 @@ def judge_timing(times: Iterable[Fraction], tick: Fraction, declared: Sequence[F
     origin, steps = ordered[0], len(ordered) - 1
     span = ordered[-1] - origin
     average = (steps / span).limit_denominator(_LARGEST_DENOMINATOR) if span else next(iter(declared), DEFAULT_RATE)
-    candidates = set(declared) | (_standard_rates(average) if steps >= _FEW_FRAMES else set())
-    # The slowest that fits: every multiple of the true rate fits as well.
-    for candidate in sorted(candidates):
-        timing = Timing(candidate, candidate, origin, tick)
-        if _fits(ordered, timing):
-            regular = steps >= _REGULAR_SHARE * span * candidate
-            grid = candidate if tick <= _COARSE_TICK else None
-            return Timing(candidate if regular else average, grid, origin, tick)
+    # Slowest first: every multiple of the true rate fits as well.
+    candidates = sorted(declared)
+    if steps >= _FEW_FRAMES:
+        candidates += sorted(_standard_rates(average), key=lambda rate: _deviation(ordered, rate))
+    tolerance = tick if tick <= _COARSE_TICK else Fraction(0)
+    for candidate in candidates:
+        if tolerance * candidate > _LOOSEST_FIT or _deviation(ordered, candidate) > tolerance:
+            continue
+        regular = steps >= _REGULAR_SHARE * span * candidate
+        return Timing(candidate if regular else average, candidate if tolerance else None, origin, tick)
     return Timing(average, None, origin, tick)
 
 
@@ -72,11 +75,7 @@ def _standard_rates(average: Fraction) -> set[Fraction]:
     return {whole, ntsc}
 
 
-def _fits(ordered: list[Fraction], timing: Timing) -> bool:
-    if timing.tick * timing.rate * 8 > 1 and timing.tick <= _COARSE_TICK:
-        return False
-    tolerance = timing.tick if timing.tick <= _COARSE_TICK else Fraction(0)
-    offsets = [(time - timing.origin) * timing.rate for time in ordered]
-    places = [round(offset) for offset in offsets]
-    close = all(abs(a - b) <= tolerance * timing.rate for a, b in zip(offsets, places, strict=True))
-    return close and len(set(places)) == len(places)
+def _deviation(ordered: list[Fraction], rate: Fraction) -> Fraction:
+    """Return the seconds by which the times stray at most from multiples of the frame interval."""
+    offsets = [time - ordered[0] for time in ordered]
+    return max(abs(offset - round(offset * rate) / rate) for offset in offsets)

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.media.image import PICTURE_SUFFIXES, write_image
-from fomm_cli.media.output import frame_path, is_frame_pattern
+from fomm_cli.media.output import frame_path
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".gif")
 
@@ -30,7 +30,8 @@ _GIF_TICK = Fraction(1, 100)  # seconds
 _GIF_SHORTEST = 2  # ticks; browsers slow shorter delays down to ten
 _GIF_TRAILER = b";"
 _THREADS = 4  # as a fixed number, so that the result does not depend on the machine
-_H264 = {"crf": "16", "preset": "medium"}  # visually lossless
+# Visually lossless. Without B-frames, decoding times equal the times shown, so uneven ones survive MP4 exactly.
+_H264 = {"crf": "16", "preset": "medium", "bf": "0"}
 _VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
 
 
@@ -68,18 +69,20 @@ class FrameWriter(Protocol):
     ) -> None: ...
 
 
-def open_writer(target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str]) -> FrameWriter:
+def open_writer(
+    target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], crf: int | None = None
+) -> FrameWriter:
     """Choose the writer for ``target`` by its suffix.
 
     Args:
-        target: ``.mp4 .mov .webm .gif``, or a frame pattern such as ``folder/%05d.png``.
+        target: ``.mp4 .mov .webm .gif``, one picture, or a frame pattern such as ``folder/%05d.png``.
         size: (height, width) of every frame.
         rate: frames per second, nominal if the times vary.
         metadata: texts to store in the file, such as ``title`` and ``comment``.
+        crf: quality of ``.mp4``, ``.mov`` and ``.webm``, lower is better; None for visually lossless.
 
     Raises:
         InputError: a suffix that cannot be written.
-        FommError: the file cannot be created.
     """
     check_target(target)
     suffix = target.suffix.lower()
@@ -88,7 +91,7 @@ def open_writer(target: Path, size: tuple[int, int], rate: Fraction, metadata: d
     rate = rate.limit_denominator(max(1, int(_LARGEST_NUMERATOR / rate)))
     if suffix == ".gif":
         return GifWriter(target, size, rate, metadata)
-    return VideoWriter(target, size, rate, metadata)
+    return VideoWriter(target, size, rate, metadata, crf)
 
 
 def check_target(target: Path) -> None:
@@ -98,7 +101,7 @@ def check_target(target: Path) -> None:
         InputError: it does not.
     """
     suffix = target.suffix.lower()
-    if suffix in VIDEO_SUFFIXES or (suffix in PICTURE_SUFFIXES and is_frame_pattern(target)):
+    if suffix in VIDEO_SUFFIXES or suffix in PICTURE_SUFFIXES:
         return
     raise InputError(
         f"{target} cannot be written: {'no file type' if not suffix else suffix + ' is not supported'}",
@@ -161,21 +164,24 @@ class PictureWriter(_Writer):
 class VideoWriter(_Writer):
     """H.264 in MP4 or MOV, VP9 in WebM."""
 
-    def __init__(self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str]) -> None:
+    def __init__(
+        self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], crf: int | None
+    ) -> None:
         super().__init__(target)
         self._tick = _tick(rate)
         self._interval = 1 / rate
-        self._next_tick: int | None = None
+        self._next_tick = 0
+        self._durations: dict[int, int] = {}  # of the frames inside the encoder, by their tick
         self._reformatter = VideoReformatter()
         with writing(target):
             self._container = _create(target, metadata)
         with writing(target):
-            self._stream = self._add_stream(size, rate)
+            self._stream = self._add_stream(size, rate, {} if crf is None else {"crf": str(crf)})
 
-    def _add_stream(self, size: tuple[int, int], rate: Fraction) -> VideoStream:
+    def _add_stream(self, size: tuple[int, int], rate: Fraction, quality: dict[str, str]) -> VideoStream:
         is_webm = self._target.suffix.lower() == ".webm"
         codec, options = ("libvpx-vp9", _VP9) if is_webm else ("libx264", _H264)
-        stream = cast("VideoStream", self._container.add_stream(codec, rate=rate, options=options))
+        stream = cast("VideoStream", self._container.add_stream(codec, rate=rate, options=options | quality))
         stream.height, stream.width = (side + side % 2 for side in size)
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
@@ -197,14 +203,21 @@ class VideoWriter(_Writer):
             interpolation=Interpolation.BICUBIC,
         )
         frame.time_base = self._tick
-        frame.pts = max(round(time / self._tick), self._next_tick or 0)
-        frame.duration = max(1, round((duration or self._interval) / self._tick))
-        self._next_tick = frame.pts + 1  # encoders refuse two frames at one time
+        tick = max(round(time / self._tick), self._next_tick)
+        self._next_tick = tick + 1  # encoders refuse two frames at one time
+        self._durations[tick] = max(1, round((duration or self._interval) / self._tick))
+        frame.pts = tick
         with writing(self._target):
-            self._container.mux(self._stream.encode(frame))
+            self._encode(frame)
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            if packet.pts is not None:
+                packet.duration = self._durations.pop(packet.pts, 0)
+            self._container.mux(packet)
 
     def _finish(self) -> None:
-        self._container.mux(self._stream.encode(None))
+        self._encode(None)
         self._container.close()
 
     def _abandon(self) -> None:
@@ -299,7 +312,7 @@ def _palette_graph(size: tuple[int, int]) -> Graph:
     source = graph.add_buffer(width=size[1], height=size[0], format=av.VideoFormat("rgb24"), time_base=_GIF_TICK)
     split = graph.add("split")
     palette = graph.add("palettegen", stats_mode="single")
-    use = graph.add("paletteuse", new="1", dither="sierra2_4a")
+    use = graph.add("paletteuse", new="1", dither="floyd_steinberg")
     sink = graph.add("buffersink")
     source.link_to(split)
     split.link_to(use, 0, 0)

@@ -13,8 +13,7 @@ from torch import Tensor
 
 def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
     """Coordinates of every pixel, shape (height, width, 2), with the dtype and device of `like`."""
-    y = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)
-    x = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device)
+    x, y = (2 * (torch.arange(side, dtype=like.dtype, device=like.device) / (side - 1)) - 1 for side in (width, height))
     return torch.stack((x.expand(height, width), y[:, None].expand(height, width)), dim=-1)
 
 
@@ -30,10 +29,8 @@ def gaussian_heatmaps(value: Tensor, height: int, width: int, variance: float) -
     Returns:
         Shape (B, K, height, width), in (0, 1].
     """
-    grid = coordinate_grid(height, width, value)
-    x = torch.exp((grid[0, :, 0] - value[..., :1]).square() * (-0.5 / variance))  # (B, K, width)
-    y = torch.exp((grid[:, 0, 1] - value[..., 1:]).square() * (-0.5 / variance))  # (B, K, height)
-    return y[..., :, None] * x[..., None, :]  # a Gaussian is separable
+    distance = coordinate_grid(height, width, value) - value[:, :, None, None]  # (B, K, height, width, 2)
+    return torch.exp(-0.5 * distance.square().sum(dim=-1) / variance)
 
 
 def warp(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:

@@ -51,10 +51,11 @@ class KPDetector(nn.Module):
         """Expectations under the heat maps of scores (B, K, H, W) and of Jacobian maps (B, 4 or 4 K, H, W)."""
         batch, points, height, width = scores.shape
         heatmap = F.softmax(scores.flatten(2) / self.temperature, dim=2)  # (B, K, H * W)
-        grid = coordinate_grid(height, width, heatmap).reshape(height * width, 2)
-        value = heatmap @ grid
+        grid = coordinate_grid(height, width, heatmap)
+        # sums, not a matrix product: see Networks.prepare_inference
+        value = (heatmap.view(batch, points, height, width, 1) * grid).sum(dim=(2, 3))
         if jacobians is None:
             return KeyPoints(value)
         maps = jacobians.reshape(batch, -1, 4, height * width)  # (B, 1 or K, 4, H * W)
-        jacobian = (maps * heatmap[:, :, None]).sum(dim=-1)
+        jacobian = (heatmap[:, :, None] * maps).sum(dim=-1)
         return KeyPoints(value, jacobian.view(batch, points, 2, 2))

@@ -40,16 +40,21 @@ class Networks:
         return {"kp_detector": self.kp_detector, "generator": self.generator}
 
     def prepare_inference(self, device: torch.device) -> None:
-        """Switch to evaluation, fold batch norms into convolutions, and move to a device. Not reversible."""
+        """Switch to evaluation, fold batch norms into convolutions, and move to a device. Not reversible.
+
+        The networks that find the motion keep the original's operations: where a Jacobian is small, one bit more or
+        less in a key point moves pixels. They take a tenth of the time.
+        """
         for network in self.parts().values():
-            network.eval().requires_grad_(False)
-            fold_batch_norms(network)
-            network.to(device)
+            network.eval().requires_grad_(False).to(device)
+        fold_batch_norms(self.generator)
 
 
-def fold_batch_norms(network: nn.Module) -> None:
-    """Merge each batch norm into the convolution before it, in place; the outputs stay the same."""
-    for module in network.modules():
+def fold_batch_norms(generator: Generator) -> None:
+    """Merge batch norms into the convolutions before them, in place; the pictures stay the same."""
+    for name, module in generator.named_modules():
+        if name.startswith("dense_motion_network"):
+            continue
         if isinstance(module, SameBlock):
             _fold(module, "conv", "norm")
         elif isinstance(module, ResBlock):  # norm1 has no convolution before it

@@ -19,7 +19,7 @@ from fomm_cli.config import VisualizerParams
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.landmarks import landmark_detector
 from fomm_cli.jobs import AnimateJob
-from fomm_cli.media.audio import add_audio, can_carry_audio
+from fomm_cli.media.audio import add_audio
 from fomm_cli.media.drawing import draw_key_points, side_by_side
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
@@ -191,7 +191,7 @@ def _write(
             pictures = [view(animated) for _, view in parts]
             if not writers:
                 writers = [
-                    writing.enter_context(open_writer(part, picture.shape[:2], clip.info.rate, metadata))
+                    writing.enter_context(open_writer(part, picture.shape[:2], clip.info.rate, metadata, crf))
                     for (part, _), picture in zip(parts, pictures, strict=True)
                 ]
             for writer, picture in zip(writers, pictures, strict=True):
@@ -217,12 +217,6 @@ class _Comparison:
 
 def _add_sound(clip: Clip, part: Path, duration: Fraction) -> bool:
     """Put the driving video's sound under the rendered picture; the picture stays whatever happens."""
-    if not clip.info.has_audio:
-        logger.info("%s has no sound; the result is silent", clip.name)
-        return False
-    if not can_carry_audio(part.suffix):
-        logger.info("%s cannot carry sound; the result is silent", part.suffix or "a folder of frames")
-        return False
     voiced = part.with_name(f"{part.stem}.sound{part.suffix}")
     try:
         if not add_audio(part, clip.path, voiced, clip.offset, duration):

@@ -27,7 +27,7 @@ from fomm_cli.pipeline.prefetch import batched
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZES = {"cpu": 4, "cuda": 32, "mps": 8}
+BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # batches gain nothing on a CPU, and round differently
 DEFAULT_CONFIG = "vox-256"
 
 
@@ -148,7 +148,8 @@ class Animator:
 
     def to_tensor(self, pictures: np.ndarray) -> Tensor:
         """Pictures (B, H, W, 3), uint8 or float32 in [0, 1], as float32 (B, 3, H, W) on the device."""
-        tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2)
+        # a copy, for strides as of a fresh array: convolutions choose their algorithm, and so their rounding, by them
+        tensor = torch.from_numpy(pictures.copy()).to(self.device).permute(0, 3, 1, 2)
         return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
 
 
