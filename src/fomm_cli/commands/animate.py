@@ -9,7 +9,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, add_switch, as_json, print_result, progress_bar
+from fomm_cli.commands.shared import (
+    Commands,
+    add_command,
+    add_switch,
+    as_json,
+    fetched_checkpoint,
+    print_result,
+    progress_bar,
+)
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import AnimateJob
 
@@ -29,7 +37,9 @@ def add_to(commands: Commands) -> None:
         "-o", "--result_video", type=Path, metavar="FILE",
         help=".mp4, .webm, .mov, .gif, or a folder or name_%%05d.png for lossless frames (default: result.mp4)",
     )  # fmt: skip
-    files.add_argument("--checkpoint", type=Path, help="weights, .pth.tar or .safetensors (default: the small model)")
+    files.add_argument(
+        "--checkpoint", type=Path, help="a file of weights, or a name such as vox (default: the small model)"
+    )
     files.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
 
     motion = parser.add_argument_group("motion")
@@ -79,6 +89,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.source_image is None:
         options.source_image, options.driving_video = sample()
         logger.info("animating the sample in the package, since no --source_image and --driving_video were given")
+    if options.checkpoint is not None:
+        options.checkpoint, options.config = fetched_checkpoint(options)
     job = AnimateJob(**{field.name: getattr(options, field.name) for field in fields(AnimateJob)})
 
     from fomm_cli.pipeline.animate import animate
