@@ -132,8 +132,8 @@ def test_a_download_that_was_broken_off_goes_on(server: Server, monkeypatch: pyt
     assert server.requests == [("/plain", "bytes=1000-")]
 
 
-@pytest.mark.parametrize("rest", [CONTENT, CONTENT + b"more"])
-def test_a_part_that_is_complete_or_longer_is_no_trouble(
+@pytest.mark.parametrize("rest", [CONTENT, CONTENT + b"more", bytes(1000)])
+def test_a_part_that_is_complete_longer_or_of_another_file_is_no_trouble(
     rest: bytes, server: Server, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     publish(monkeypatch, f"{server.address}/plain")

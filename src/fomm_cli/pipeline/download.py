@@ -104,7 +104,8 @@ def _fetch(entry: Published, path: Path, progress: Progress) -> None:
     if entry.sha256 is None:
         part.unlink(missing_ok=True)  # nothing would tell a mixture of two files
     problems = []
-    for address in entry.addresses:
+    again = entry.addresses[: part.exists()]  # an old beginning, not the address, may be to blame
+    for address in (*again, *entry.addresses):
         logger.info("downloading %s from %s", entry.file, urlsplit(address).netloc)
         try:
             _fetch_from(address, part, progress)
