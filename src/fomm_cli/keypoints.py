@@ -51,7 +51,7 @@ def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:
     below = torch.where(swapped, b, d)
     rest = below - factor * beside
     # "not above" rather than "below": NaN counts as singular too
-    singular = ~(rest.abs() > 1e-6 * (below.abs() + (factor * beside).abs())) | ~torch.isfinite(rest)
+    singular = ~(rest.abs() > 1e-6 * (below.abs() + (factor * beside).abs())) | ~torch.isfinite(pivot * rest)
     singular |= no_pivot
     rest = torch.where(singular, one, rest)
     one_over_rest, one_over_pivot = 1 / rest, 1 / pivot

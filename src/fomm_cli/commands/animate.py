@@ -73,11 +73,16 @@ def add_to(commands: Commands) -> None:
 
 
 def _fraction(text: str) -> Fraction:
-    return Fraction(text)
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number such as 25, 29.97 or 30000/1001") from error
 
 
 def _boolean(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
+    if text.lower() not in {"true", "false"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
 
 
 def _run(options: argparse.Namespace) -> None:
