@@ -114,3 +114,41 @@ class TrainJob:
         _require(self.log_every > 0, "--log_every", self.log_every, "1 or more")
         if self.resume and self.checkpoint is not None:
             raise InputError("--resume and --checkpoint exclude each other", "--resume takes last.pth.tar in --log_dir")
+
+
+@dataclass(frozen=True)
+class ReconstructJob:
+    """Rebuild test videos from their first frames.
+
+    Attributes:
+        root_dir: folder with the videos, or with `test/` that holds them.
+        output: folder to write to.
+        checkpoint: weights; None for the small model in the package.
+        config: bundled name or file; None for the checkpoint's own.
+        max_frames: of each video at most.
+        device: auto, cpu, cuda, cuda:N or mps.
+    """
+
+    root_dir: Path
+    output: Path
+    checkpoint: Path | None = None
+    config: str | None = None
+    max_frames: int | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(self.max_frames is None or self.max_frames > 0, "--max_frames", self.max_frames, "1 or more")
+
+
+@dataclass(frozen=True)
+class EvaluateJob(ReconstructJob):
+    """Measure how well a model rebuilds test videos.
+
+    Attributes:
+        previous: the weights of a model to compare with.
+        perceptual: network for the distance of features, as in `train_params.perceptual`; None for no such distance.
+    """
+
+    previous: Path | None = None
+    perceptual: str | None = None
