@@ -229,6 +229,20 @@ def test_what_cannot_be_trained_is_told_in_one_line(
     assert words in message
 
 
+def test_a_small_file_keeps_what_later_training_needs(tmp_path: Path) -> None:
+    config = write_training(tmp_path, **ADVERSARIAL)
+    result = train(job_of(config))
+    small = tmp_path / "small.safetensors"
+    assert cli.main(["convert", str(result.path), str(small), "--half", "--training"]) == 0
+    data, kept = torch.load(result.path, weights_only=True), read_checkpoint(small, optional=("discriminator",))
+    assert kept.steps == 8
+    assert kept.config == load_config(str(tmp_path / "log" / "config.yaml"))
+    for network in ("generator", "kp_detector", "discriminator"):
+        for key, tensor in data[network].items():
+            torch.testing.assert_close(kept.networks[network][key], tensor, rtol=1e-3, atol=1e-4)
+    assert train(job_of(config, "again", checkpoint=small, max_minutes=1e-6)).steps == 1
+
+
 def test_a_folder_is_trained_in_once(tmp_path: Path) -> None:
     config = write_training(tmp_path, train_params__num_epochs=1)
     with pytest.raises(InputError, match="no training to resume"):

@@ -78,12 +78,21 @@ def _require(met: bool, flag: str, value: object, allowed: str) -> None:
 
 @dataclass(frozen=True)
 class ConvertJob:
-    """Write the two networks of a checkpoint, with their config, to a small safetensors file."""
+    """Write the two networks of a checkpoint, with their config, to a small safetensors file.
+
+    Attributes:
+        checkpoint: the file to read.
+        target: the file to write.
+        config: of the weights; None for the one inside, or vox-256.
+        half: store half precision.
+        training: keep the discriminator too, so that training can go on from the file.
+    """
 
     checkpoint: Path
     target: Path
     config: str | None = None
     half: bool = False
+    training: bool = False
 
 
 @dataclass(frozen=True)

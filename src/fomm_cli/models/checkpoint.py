@@ -38,12 +38,14 @@ class Checkpoint:
         networks: float32 tensors by network (`generator`, `kp_detector`) and name.
         config: the config in the file's metadata, if it has one.
         sha256: of the file.
+        steps: of training behind the weights, where the file tells.
     """
 
     name: str
     networks: dict[str, dict[str, Tensor]]
     config: Config | None
     sha256: str
+    steps: int | None = None
 
 
 def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
@@ -61,16 +63,16 @@ def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
         head = file.read(1024)
     _check_is_no_lookalike(path, head)
     if head[8:9] == b"{":
-        tensors, config = _read_safetensors(path)
+        tensors, config, steps = _read_safetensors(path)
     else:
-        tensors, config = _read_torch(path)
+        tensors, config, steps = _read_torch(path)
     wanted = (*NETWORKS, *(name for name in optional if tensors.get(name)))
     networks = {name: _checked_tensors(path, name, tensors[name]) for name in wanted}
-    return Checkpoint(path.name, networks, config, sha256_of(path))
+    return Checkpoint(path.name, networks, config, sha256_of(path), steps)
 
 
 def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, half: bool) -> None:
-    """Write the two networks, and the config as metadata, so that the file needs no `--config`.
+    """Write the networks, and the config as metadata, so that the file needs no `--config`.
 
     Args:
         checkpoint: the weights.
@@ -84,6 +86,8 @@ def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, hal
         for key, tensor in weights.items()
     }
     metadata = {"format": "fomm", "config": config.model_dump_json(), "source_sha256": checkpoint.sha256}
+    if checkpoint.steps is not None:
+        metadata["steps"] = str(checkpoint.steps)
     path.write_bytes(save(tensors, metadata))  # save_file would leave the file unreadable to others
 
 
@@ -135,7 +139,7 @@ def _is_archive(path: Path, head: bytes) -> bool:
     return head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")) or tarfile.is_tarfile(path)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None]:
+def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None, int | None]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -147,7 +151,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config 
         for name in (*NETWORKS, DISCRIMINATOR)
     }
     _check_has_networks(path, {name: weights for name, weights in tensors.items() if weights}, list(flat))
-    return tensors, _config_in(metadata, path)
+    steps = metadata.get("steps", "")
+    return tensors, _config_in(metadata, path), int(steps) if steps.isdecimal() else None
 
 
 def _config_in(metadata: Mapping[str, Any], path: Path) -> Config | None:
@@ -160,12 +165,13 @@ def _config_in(metadata: Mapping[str, Any], path: Path) -> Config | None:
     return parse_config(data, f"{path} (metadata)")
 
 
-def _read_torch(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None]:
-    """The networks, and the config that `fomm train` puts beside them."""
+def _read_torch(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None, int | None]:
+    """The networks, and the config and the steps that `fomm train` puts beside them."""
     data = _load_pickle(path)
     _check_has_networks(path, data if isinstance(data, dict) else {}, list(data) if isinstance(data, dict) else [])
     networks = {name: data[name] for name in (*NETWORKS, DISCRIMINATOR) if isinstance(data.get(name), Mapping)}
-    return networks, _config_in(data, path)
+    training = data.get("training")
+    return networks, _config_in(data, path), training.get("step") if isinstance(training, Mapping) else None
 
 
 def _load_pickle(path: Path) -> Any:
