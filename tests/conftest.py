@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from parity_data import PARITY
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads only slow tiny networks down, and on a busy machine they wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

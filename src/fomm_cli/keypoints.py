@@ -56,11 +56,15 @@ def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:
     a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
     swapped = c.abs() > a.abs()
     pivot, beside = torch.where(swapped, c, a), torch.where(swapped, d, b)
+    one, no_pivot = torch.ones_like(pivot), pivot == 0
+    pivot = torch.where(no_pivot, one, pivot)  # a division by zero would spoil gradients even where it is not used
     factor = torch.where(swapped, a, c) / pivot
     below = torch.where(swapped, b, d)
     rest = below - factor * beside
     # "not above" rather than "below": NaN counts as singular too
     singular = ~(rest.abs() > 1e-6 * (below.abs() + (factor * beside).abs())) | ~torch.isfinite(pivot * rest)
+    singular |= no_pivot
+    rest = torch.where(singular, one, rest)
     one_over_rest, one_over_pivot = 1 / rest, 1 / pivot
     lower = -factor * one_over_rest
     first = torch.stack(((1 - beside * lower) * one_over_pivot, lower), dim=-1)

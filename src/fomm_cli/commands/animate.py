@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from fomm_cli.commands.shared import (
     add_face_options,
     add_switch,
     as_json,
+    fetched_checkpoint,
     plain,
     print_result,
     progress_bar,
@@ -44,7 +45,9 @@ def add_to(commands: Commands) -> None:
 def add_job_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how to animate, whatever the files are."""
     model = parser.add_argument_group("model")
-    model.add_argument("--checkpoint", type=Path, help="weights, .pth.tar or .safetensors (default: the small model)")
+    model.add_argument(
+        "--checkpoint", type=Path, help="a file of weights, or a name such as vox (default: the small model)"
+    )
     model.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
 
     motion = parser.add_argument_group("motion")
@@ -121,6 +124,9 @@ def _run(options: argparse.Namespace) -> None:
                 "frames": files.clip.info.frame_count}  # fmt: skip
         print_result(options, plain(plan), "{source} + {driving} -> {result}, {frames} frames".format(**plan))
         return
+    if job.checkpoint is not None:
+        checkpoint, config = fetched_checkpoint(options)
+        job = replace(job, checkpoint=checkpoint, config=config)
     with progress_bar(shown=not options.quiet) as progress:
         result = animate(job, progress)
     print_result(options, as_json(result), _last_line(result))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fomm_cli.commands.animate import add_job_options
-from fomm_cli.commands.shared import Commands, add_command, as_json, print_result, progress_bar
+from fomm_cli.commands.shared import Commands, add_command, as_json, fetched_checkpoint, print_result, progress_bar
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.jobs import AnimateJob, BatchJob
 
@@ -52,6 +52,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.checkpoint is not None:
+        options.checkpoint, options.config = fetched_checkpoint(options)
     job = _job(options)
 
     from fomm_cli.pipeline.batch.run import dry_run, run_batch

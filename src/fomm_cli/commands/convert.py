@@ -15,11 +15,12 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("checkpoint", type=Path, help="the checkpoint to read")
     parser.add_argument("target", type=Path, help="the .safetensors file to write")
     parser.add_argument("--half", action="store_true", help="store half precision, in half the size")
+    parser.add_argument("--training", action="store_true", help="keep the discriminator, to go on training from it")
     parser.add_argument("--config", help="the config of the weights, kept inside (default: vox-256)")
 
 
 def _run(options: argparse.Namespace) -> None:
-    job = ConvertJob(options.checkpoint, options.target, options.config, options.half)
+    job = ConvertJob(options.checkpoint, options.target, options.config, options.half, options.training)
 
     from fomm_cli.pipeline.convert import convert
 

@@ -78,7 +78,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def progress_bar(*, shown: bool) -> Iterator[Progress]:
+def progress_bar(*, shown: bool, unit: str = "frame") -> Iterator[Progress]:
     """A bar for each stage on stderr, where that is a terminal."""
     from tqdm import tqdm
 
@@ -87,7 +87,9 @@ def progress_bar(*, shown: bool) -> Iterator[Progress]:
     def progress(stage: str, done: int, total: int | None) -> None:
         if stage not in bars:
             # None: tqdm stays silent unless stderr is a terminal
-            bars[stage] = tqdm(desc=stage, total=total, unit="frame", disable=None if shown else True)
+            bars[stage] = tqdm(
+                desc=stage, total=total, unit=unit, unit_scale=unit == "B", disable=None if shown else True
+            )
         bars[stage].total = total  # a batch learns it on the way
         bars[stage].update(done - bars[stage].n)
 
@@ -96,3 +98,12 @@ def progress_bar(*, shown: bool) -> Iterator[Progress]:
     finally:
         for bar in bars.values():
             bar.close()
+
+
+def fetched_checkpoint(options: argparse.Namespace) -> tuple[Path, str | None]:
+    """The file of `--checkpoint`, downloaded under a progress bar if it is a name, and the config to use."""
+    from fomm_cli.pipeline.download import resolve_checkpoint
+
+    with progress_bar(shown=not options.quiet, unit="B") as progress:
+        path, config = resolve_checkpoint(options.checkpoint, progress)
+    return path, options.config or config

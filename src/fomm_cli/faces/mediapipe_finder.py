@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from fomm_cli.cache import cache_folder
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.cascade_finder import CascadeFinder
 from fomm_cli.faces.finder import Face, Pose, largest_first, moved, surroundings
-from fomm_cli.faces.weights import cache_folder, ensure_file
+from fomm_cli.faces.weights import ensure_file
 from fomm_cli.geometry import Box
 
 MODEL = "face_landmarker.task"

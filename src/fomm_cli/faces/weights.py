@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,17 +15,6 @@ logger = logging.getLogger(__name__)
 
 _TIMEOUT = 20  # seconds without an answer, after which a machine counts as offline
 _CHUNK = 1 << 20
-
-
-def cache_folder() -> Path:
-    """Where downloaded files are kept: FOMM_HOME, or else `fomm` in the platform's cache folder."""
-    if home := os.environ.get("FOMM_HOME"):
-        return Path(home)
-    if caches := os.environ.get("XDG_CACHE_HOME"):
-        return Path(caches) / "fomm"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "fomm"
-    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "fomm"
 
 
 def ensure_file(path: Path, address: str, sha256: str) -> None:

@@ -24,32 +24,36 @@ from fomm_cli.errors import InputError
 from fomm_cli.hashing import sha256_of
 
 NETWORKS = ("generator", "kp_detector")
+DISCRIMINATOR = "discriminator"
 
 DOWNLOAD_AGAIN = "Download it again and compare sizes (vox-cpk.pth.tar has 728,766,691 bytes)"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of the two networks.
+    """Weights of the two networks, and of the discriminator if that was asked for.
 
     Attributes:
         name: file name, for messages.
         networks: float32 tensors by network (`generator`, `kp_detector`) and name.
         config: the config in the file's metadata, if it has one.
         sha256: of the file.
+        steps: of training behind the weights, where the file tells.
     """
 
     name: str
     networks: dict[str, dict[str, Tensor]]
     config: Config | None
     sha256: str
+    steps: int | None = None
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
     """Read weights, never code.
 
     Args:
         path: the published format (legacy or zip serialisation) or safetensors; told apart by content, not by name.
+        optional: networks to read beside `NETWORKS`, where they are in it.
 
     Raises:
         InputError: it is missing, something else, damaged, or the weights of another model.
@@ -59,15 +63,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
         head = file.read(1024)
     _check_is_no_lookalike(path, head)
     if head[8:9] == b"{":
-        tensors, config = _read_safetensors(path)
+        tensors, config, steps = _read_safetensors(path)
     else:
-        tensors, config = _read_torch(path), None
-    networks = {name: _checked_tensors(path, name, tensors[name]) for name in NETWORKS}
-    return Checkpoint(path.name, networks, config, sha256_of(path))
+        tensors, config, steps = _read_torch(path)
+    wanted = (*NETWORKS, *(name for name in optional if tensors.get(name)))
+    networks = {name: _checked_tensors(path, name, tensors[name]) for name in wanted}
+    return Checkpoint(path.name, networks, config, sha256_of(path), steps)
 
 
 def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, half: bool) -> None:
-    """Write the two networks, and the config as metadata, so that the file needs no `--config`.
+    """Write the networks, and the config as metadata, so that the file needs no `--config`.
 
     Args:
         checkpoint: the weights.
@@ -81,6 +86,8 @@ def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, hal
         for key, tensor in weights.items()
     }
     metadata = {"format": "fomm", "config": config.model_dump_json(), "source_sha256": checkpoint.sha256}
+    if checkpoint.steps is not None:
+        metadata["steps"] = str(checkpoint.steps)
     path.write_bytes(save(tensors, metadata))  # save_file would leave the file unreadable to others
 
 
@@ -132,7 +139,7 @@ def _is_archive(path: Path, head: bytes) -> bool:
     return head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")) or tarfile.is_tarfile(path)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None]:
+def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None, int | None]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -141,26 +148,30 @@ def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config 
         raise InputError(f"the checkpoint {path} is damaged or cut short ({error})", DOWNLOAD_AGAIN) from error
     tensors = {
         name: {key.removeprefix(f"{name}."): value for key, value in flat.items() if key.startswith(f"{name}.")}
-        for name in NETWORKS
+        for name in (*NETWORKS, DISCRIMINATOR)
     }
     _check_has_networks(path, {name: weights for name, weights in tensors.items() if weights}, list(flat))
-    return tensors, _config_in(metadata, path)
+    steps = metadata.get("steps", "")
+    return tensors, _config_in(metadata, path), int(steps) if steps.isdecimal() else None
 
 
-def _config_in(metadata: Mapping[str, str], path: Path) -> Config | None:
+def _config_in(metadata: Mapping[str, Any], path: Path) -> Config | None:
     if "config" not in metadata:
         return None
     try:
         data = json.loads(metadata["config"])
-    except json.JSONDecodeError as error:
-        raise InputError(f"the config in the metadata of {path} is not JSON", "Convert it again") from error
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f"the config in {path} is not JSON", "Convert it again") from error
     return parse_config(data, f"{path} (metadata)")
 
 
-def _read_torch(path: Path) -> dict[str, dict[str, Tensor]]:
+def _read_torch(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None, int | None]:
+    """The networks, and the config and the steps that `fomm train` puts beside them."""
     data = _load_pickle(path)
     _check_has_networks(path, data if isinstance(data, dict) else {}, list(data) if isinstance(data, dict) else [])
-    return {name: data[name] for name in NETWORKS}
+    networks = {name: data[name] for name in (*NETWORKS, DISCRIMINATOR) if isinstance(data.get(name), Mapping)}
+    training = data.get("training")
+    return networks, _config_in(data, path), training.get("step") if isinstance(training, Mapping) else None
 
 
 def _load_pickle(path: Path) -> Any:

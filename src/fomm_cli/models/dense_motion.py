@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fomm_cli.config import CommonParams, DenseMotionParams
 from fomm_cli.keypoints import KeyPoints, inverse_2x2
-from fomm_cli.models.grid import coordinate_grid, gaussian_heatmaps, warp
+from fomm_cli.models.grid import coordinate_grid, full_precision, gaussian_heatmaps, warp
 from fomm_cli.models.layers import Hourglass, downsampling
 
 
@@ -58,12 +58,13 @@ class DenseMotionNetwork(nn.Module):
             kp_driving: key points that the source is to take, B.
         """
         height, width = source.shape[2:]
-        motions = local_motions(kp_source, kp_driving, height, width)  # (B, K + 1, h, w, 2)
+        with full_precision(source):
+            motions = local_motions(kp_source, kp_driving, height, width)  # (B, K + 1, h, w, 2)
         heatmaps = self._heatmap_differences(kp_source, kp_driving, height, width)  # (B, K + 1, 1, h, w)
         candidates = self._warp_by_each(source, motions)  # (B, K + 1, 3, h, w)
         features = self.hourglass(torch.cat((heatmaps, candidates), dim=2).flatten(1, 2))
         scores = convolve_in_parts(features, [head for head in (self.mask, self.occlusion) if head is not None])
-        mask = F.softmax(scores[:, : motions.shape[1]], dim=1)
+        mask = F.softmax(scores[:, : motions.shape[1]].float(), dim=1)
         deformation = (motions * mask[..., None]).sum(dim=1)
         occlusion_map = None if self.occlusion is None else torch.sigmoid(scores[:, motions.shape[1] :])
         return DenseMotion(deformation, mask, occlusion_map)

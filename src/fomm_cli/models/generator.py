@@ -15,6 +15,8 @@ from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
 from fomm_cli.models.grid import resize_flow, warp
 from fomm_cli.models.layers import DownBlock, ResBlock, SameBlock, UpBlock
 
+_LOGIT_MARGIN = 1 / 512  # half a grey level, so that black and white have finite logits
+
 
 @dataclass(frozen=True)
 class EncodedSource:
@@ -23,10 +25,13 @@ class EncodedSource:
     Attributes:
         features: bottleneck features, shape (1 or B, C, H / 2^d, W / 2^d) for d down-sampling blocks.
         thumbnail: the source at the working size of the dense-motion network, shape (1 or B, 3, h, w).
+        skips: what the decoder sees beside the bottleneck, the picture first, then the features of every scale, the
+            finest first; empty for the published networks.
     """
 
     features: Tensor
     thumbnail: Tensor
+    skips: tuple[Tensor, ...] = ()
 
 
 class Generator(nn.Module):
@@ -44,11 +49,17 @@ class Generator(nn.Module):
         widths = [min(params.max_features, params.block_expansion * 2**level) for level in range(depth + 1)]
         self.first = SameBlock(common.num_channels, widths[0], kernel_size=7)
         self.down_blocks = nn.ModuleList(DownBlock(widths[i], widths[i + 1]) for i in range(depth))
-        self.up_blocks = nn.ModuleList(UpBlock(widths[i + 1], widths[i]) for i in reversed(range(depth)))
+        # with skips, whatever follows an up-sampling block gets as many channels again from the source
+        share = 2 if params.skips else 1
+        self.up_blocks = nn.ModuleList(
+            UpBlock(widths[i + 1] * (1 if i == depth - 1 else share), widths[i]) for i in reversed(range(depth))
+        )
         self.bottleneck = nn.Sequential(
             OrderedDict((f"r{i}", ResBlock(widths[-1])) for i in range(params.num_bottleneck_blocks))
         )
-        self.final = nn.Conv2d(widths[0], common.num_channels, 7, padding=3)
+        last = widths[0] * (share if depth else 1) + (common.num_channels if params.skips else 0)
+        self.final = nn.Conv2d(last, common.num_channels, 7, padding=3)
+        self.skips = params.skips
         self.align_corners = align_corners
 
     def encode(self, source: Tensor) -> EncodedSource:
@@ -58,9 +69,11 @@ class Generator(nn.Module):
             source: RGB in [0, 1], shape (1 or B, 3, H, W).
         """
         features = self.first(source)
+        levels = [source]
         for block in self.down_blocks:
+            levels.append(features)
             features = block(features)
-        return EncodedSource(features, self.dense_motion_network.down(source))
+        return EncodedSource(features, self.dense_motion_network.down(source), tuple(levels) if self.skips else ())
 
     def motion(self, source: EncodedSource, kp_source: KeyPoints, kp_driving: KeyPoints) -> DenseMotion:
         """Predict the flow that brings the source to the driving key points."""
@@ -73,19 +86,33 @@ class Generator(nn.Module):
         Returns:
             RGB in [0, 1], shape (B, 3, H, W).
         """
-        out = self.warp(source.features, motion)
-        if motion.occlusion_map is not None:
-            out = out * F.interpolate(motion.occlusion_map, size=out.shape[2:], mode="bilinear", align_corners=False)
-        out = self.bottleneck(out)
-        for block in self.up_blocks:
+        out = self.bottleneck(_masked(self.warp(source.features, motion), motion))
+        for level, block in zip(reversed(range(len(self.up_blocks))), self.up_blocks, strict=True):
             out = block(out)
-        return torch.sigmoid(self.final(out))
+            if self.skips:
+                out = torch.cat((out, _masked(self.warp(source.skips[level + 1], motion), motion)), dim=1)
+        if not self.skips:
+            return torch.sigmoid(self.final(out))
+        picture = self.warp(source.skips[0], motion)
+        correction = self.final(torch.cat((out, _masked(picture, motion)), dim=1))
+        # where nothing is hidden and to correct, the warped source comes out as sharp as it is
+        return torch.sigmoid(correction + _masked(torch.logit(picture.float(), _LOGIT_MARGIN), motion))
 
     def warp(self, picture: Tensor, motion: DenseMotion) -> Tensor:
         """Warp a picture or feature map (1 or B, C, H, W) by the flow, resized to fit; returns (B, C, H, W)."""
-        return warp(picture, resize_flow(motion.deformation, *picture.shape[2:]), align_corners=self.align_corners)
+        height, width = picture.shape[2:]
+        # pixels that are to stay sharp must not be moved by the resizing
+        flow = resize_flow(motion.deformation, height, width, align_corners=self.skips)
+        return warp(picture, flow, align_corners=self.align_corners)
 
     def forward(self, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> Tensor:
         """Encode and decode in one go; returns RGB in [0, 1], shape (B, 3, H, W)."""
         encoded = self.encode(source)
         return self.decode(encoded, self.motion(encoded, kp_source, kp_driving))
+
+
+def _masked(picture: Tensor, motion: DenseMotion) -> Tensor:
+    """A warped picture or feature map (B, C, H, W), faded to zero where the source does not show what is needed."""
+    if motion.occlusion_map is None:
+        return picture
+    return picture * F.interpolate(motion.occlusion_map, size=picture.shape[2:], mode="bilinear", align_corners=False)

@@ -45,12 +45,27 @@ def warp(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
         Shape (B, C, h, w).
     """
     picture = picture.expand(flow.shape[0], -1, -1, -1)
-    return F.grid_sample(picture, flow.to(picture.dtype), mode="bilinear", align_corners=align_corners)
+    dtype = torch.promote_types(picture.dtype, flow.dtype)  # half a flow's digits would be pixels
+    return F.grid_sample(picture.to(dtype), flow.to(dtype), mode="bilinear", align_corners=align_corners)
 
 
-def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
-    """Resize a flow field (B, h, w, 2) to (B, height, width, 2), as the original does (half-pixel centres)."""
+def full_precision(like: Tensor) -> torch.autocast:
+    """Context in which autocast leaves coordinates alone: half their digits would be pixels."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def resize_flow(flow: Tensor, height: int, width: int, *, align_corners: bool = False) -> Tensor:
+    """Resize a flow field (B, h, w, 2) to (B, height, width, 2).
+
+    Args:
+        flow: in coordinates of [-1, 1].
+        height: rows wanted.
+        width: columns wanted.
+        align_corners: False as the original does, which bends even an identity flow at the borders; True keeps one.
+    """
     if flow.shape[1:3] == (height, width):
         return flow
-    resized = F.interpolate(flow.permute(0, 3, 1, 2), size=(height, width), mode="bilinear", align_corners=False)
+    resized = F.interpolate(
+        flow.permute(0, 3, 1, 2), size=(height, width), mode="bilinear", align_corners=align_corners
+    )
     return resized.permute(0, 2, 3, 1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fomm_cli.config import CommonParams, KPDetectorParams
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.models.grid import coordinate_grid
+from fomm_cli.models.grid import coordinate_grid, full_precision
 from fomm_cli.models.layers import Hourglass, downsampling
 
 
@@ -42,14 +42,20 @@ class KPDetector(nn.Module):
             Positions (B, K, 2) and Jacobians (B, K, 2, 2) or None.
         """
         features = self.predictor(self.down(picture))
-        scores = self.kp(features)
+        jacobians = None if self.jacobian is None else self.jacobian(features).float()
+        scores = self.kp(features).float()
+        with full_precision(picture):
+            return self._average(scores, jacobians)
+
+    def _average(self, scores: Tensor, jacobians: Tensor | None) -> KeyPoints:
+        """Expectations under the heat maps of scores (B, K, H, W) and of Jacobian maps (B, 4 or 4 K, H, W)."""
         batch, points, height, width = scores.shape
         heatmap = F.softmax(scores.flatten(2) / self.temperature, dim=2)  # (B, K, H * W)
         grid = coordinate_grid(height, width, heatmap)
         # sums, not a matrix product: see Networks.prepare_inference
         value = (heatmap.view(batch, points, height, width, 1) * grid).sum(dim=(2, 3))
-        if self.jacobian is None:
+        if jacobians is None:
             return KeyPoints(value)
-        maps = self.jacobian(features).reshape(batch, -1, 4, height * width)  # (B, 1 or K, 4, H * W)
+        maps = jacobians.reshape(batch, -1, 4, height * width)  # (B, 1 or K, 4, H * W)
         jacobian = (heatmap[:, :, None] * maps).sum(dim=-1)
         return KeyPoints(value, jacobian.view(batch, points, 2, 2))

@@ -23,6 +23,7 @@ from fomm_cli.models.generator import EncodedSource
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.motion import MotionTransfer, Smoother
 from fomm_cli.pipeline.device import choose_device
+from fomm_cli.pipeline.download import resolve_checkpoint
 from fomm_cli.pipeline.prefetch import batched
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class Animator:
         """Load a model.
 
         Args:
-            checkpoint: a file in the published format or safetensors; None for the small model in the package.
+            checkpoint: a file in the published format or safetensors, or the name of a published one, such as vox;
+                None for the small model in the package.
             config: a bundled name or a YAML file; None for the one in the checkpoint, or else vox-256.
             device: auto, cpu, cuda, cuda:N or mps.
             align_corners: True samples as the published weights were trained, False as the original does on
@@ -85,7 +87,10 @@ class Animator:
         """
         where = choose_device(device)
         chosen = None if config is None else load_config(str(config))
-        weights = read_checkpoint(bundled_checkpoint() if checkpoint is None else Path(checkpoint))
+        path, fitting = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint)
+        if chosen is None and fitting is not None:
+            chosen = load_config(fitting)
+        weights = read_checkpoint(path)
         chosen = chosen or weights.config or _default_config(weights)
         return cls(load_networks(weights, chosen, align_corners=align_corners), chosen, where, weights.sha256)
 

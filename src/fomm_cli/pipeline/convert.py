@@ -9,7 +9,7 @@ from fomm_cli.config import load_config
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import ConvertJob
 from fomm_cli.media.output import replacing
-from fomm_cli.models.checkpoint import read_checkpoint, write_safetensors
+from fomm_cli.models.checkpoint import DISCRIMINATOR, read_checkpoint, write_safetensors
 from fomm_cli.models.networks import load_networks
 from fomm_cli.pipeline.animator import DEFAULT_CONFIG
 
@@ -32,7 +32,7 @@ def convert(job: ConvertJob) -> ConvertResult:
     if job.target.suffix.lower() != ".safetensors":
         raise InputError(f"{job.target} does not end in .safetensors", "Give the target that suffix")
     given = None if job.config is None else load_config(job.config)
-    checkpoint = read_checkpoint(job.checkpoint)
+    checkpoint = read_checkpoint(job.checkpoint, optional=(DISCRIMINATOR,) if job.training else ())
     config = given or checkpoint.config or load_config(DEFAULT_CONFIG)
     load_networks(checkpoint, config)  # a file with the wrong config inside would be worse than none
     with replacing(job.target) as part:

