@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -48,11 +48,8 @@ def follow_face(
     """
     followed: FollowedFace | None = None
     last: Face | None = None
-    next_look = next_search = Fraction(0)
-    for time, picture in frames:
-        if time < next_look:
-            continue
-        next_look = time + Fraction(1, looks_per_second)
+    next_search = Fraction(0)
+    for time, picture in _looked_at(frames, Fraction(1, looks_per_second)):
         face = None if last is None else _nearby(picture, last.box, finder)
         if face is None and time >= next_search:
             next_search = time + _SEARCH_EVERY
@@ -61,6 +58,22 @@ def follow_face(
             last = face
             followed = _extended(followed, face.box)
     return followed
+
+
+def _looked_at(
+    frames: Iterable[tuple[Fraction, np.ndarray]], interval: Fraction
+) -> Iterator[tuple[Fraction, np.ndarray]]:
+    """One frame in each interval, and the last one, so that a motion is seen to its end."""
+    next_look = Fraction(0)
+    left_out = None
+    for time, picture in frames:
+        left_out = time, picture
+        if time >= next_look:
+            next_look = time + interval
+            left_out = None
+            yield time, picture
+    if left_out is not None:
+        yield left_out
 
 
 def _nearby(picture: np.ndarray, box: Box, finder: FaceFinder) -> Face | None:

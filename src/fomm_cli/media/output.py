@@ -92,6 +92,11 @@ def _temporary_beside(target: Path) -> Path:
     return target.with_name(name)
 
 
+def missing_folder(wanted: Path, folder: Path) -> InputError:
+    """Build the error for a result whose folder is not there."""
+    return InputError(f"There is no folder {folder} to write {wanted.name} to", f"Create it: mkdir {folder}")
+
+
 @contextmanager
 def _creating(part: Path, wanted: Path) -> Iterator[None]:
     """Say why the temporary ``part`` of ``wanted`` cannot be created."""
@@ -99,9 +104,7 @@ def _creating(part: Path, wanted: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(
-            f"There is no folder {folder} to write {wanted.name} to", f"Create it: mkdir {folder}"
-        ) from error
+        raise missing_folder(wanted, folder) from error
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}", "Choose another folder.") from error
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from fomm_cli.errors import InputError
 from fomm_cli.media.image import PICTURE_SUFFIXES
-from fomm_cli.media.output import is_frame_of, is_frame_pattern, replacing, replacing_frames
+from fomm_cli.media.output import is_frame_of, is_frame_pattern, missing_folder, replacing, replacing_frames
 from fomm_cli.media.video_writer import VIDEO_SUFFIXES
 
 ALLOWED = "Use .mp4, .mov, .webm or .gif, a folder or name_%05d.png for frames, .png or .jpg for one picture"
@@ -46,6 +46,8 @@ class Target:
             raise InputError(f"{target.path} can hold one picture, not a video", ALLOWED)
         if target.kind == "video" and still:
             raise InputError(f"the driving video is one picture, which {target.path} is not for", "Use result.png")
+        if not target._folder.is_dir():
+            raise missing_folder(target.shown, target._folder)  # now, not after minutes of work
         for given in inputs:
             if target._takes_the_place_of(given):
                 raise InputError(f"the result would overwrite the input {given}", "Choose another --result_video")
@@ -67,6 +69,12 @@ class Target:
         if suffix in PICTURE_SUFFIXES:
             return cls(path, "picture")
         raise InputError(f"files of the kind {path.suffix} cannot be written ({path})", ALLOWED)
+
+    @property
+    def _folder(self) -> Path:
+        """What has to be there already."""
+        folder = self.path.parent
+        return folder.parent if self.kind == "frames" and not folder.exists() else folder
 
     def _takes_the_place_of(self, given: Path) -> bool:
         path, given = self.path.resolve(), given.resolve()

@@ -123,15 +123,13 @@ class _Search:
         faces = self._finder.find(picture)
         face = choose_face(faces, self._job.face, self._job.face_at)
         if face is None:
-            self._left_whole("source", "no face found")
+            self._missed("source")
             return None
         whole = fitted_region(picture.shape, self._size, self._job.fit)
         framing = framing_in(face.box, whole.box)
         crop = None
         if self._job.crop != "auto" or framing.is_off:
             crop = self._announced("source", Region.square_around(head_square(face.box)), framing)
-        else:
-            self._left_whole("source", "its face is framed well")
         for finding in judge_source(picture, (crop or whole).box, faces, face):
             if finding.verdict == "poor":
                 logger.warning("the source will animate poorly: %s -> %s", finding.text, finding.flag)
@@ -141,12 +139,11 @@ class _Search:
         is_asked = self._job.crop != "auto"
         followed = self._follow(clip, _LOOKS if is_asked else _GLANCES)
         if followed is None:
-            self._left_whole("driving video", "no face found")
+            self._missed("driving video")
             return None
         framing = framing_in(followed.typical, _frame(clip, self._size, self._job.fit).box)
         if not is_asked:
             if not framing.is_off:
-                self._left_whole("driving video", "its face is framed well")
                 return None
             followed = self._follow(clip, _LOOKS) or followed
         return self._announced("driving video", Region.square_around(followed.heads), framing)
@@ -166,8 +163,8 @@ class _Search:
         )
         return region
 
-    def _left_whole(self, what: str, why: str) -> None:
-        logger.info("the %s is not cropped: %s (by %s)", what, why, self._finder.name)
+    def _missed(self, what: str) -> None:
+        logger.info("no face found in the %s (by %s): going on uncropped", what, self._finder.name)
 
 
 def _frame(clip: Clip, size: tuple[int, int], fit: Fit) -> Region:
