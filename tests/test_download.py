@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from fomm_cli import cli
+from fomm_cli import cache, cli
 from fomm_cli.cache import cache_folder
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.models import weights
 from fomm_cli.models.weights import CATALOGUE, Published
 from fomm_cli.pipeline import download as module
 from fomm_cli.pipeline.animator import Animator
@@ -230,7 +229,7 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     assert cache_folder() == tmp_path / "caches" / "fomm"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(weights.sys, "platform", "linux")
+    monkeypatch.setattr(cache.sys, "platform", "linux")
     assert cache_folder() == Path.home() / ".cache" / "fomm"
 
 
