@@ -22,7 +22,7 @@ import pytest
 from batch_helpers import CHECKPOINT, CONFIG, MODEL, assert_no_debris, make_driving, make_sources, results_in, start
 from fomm_cli.cli import main
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'fomm-cli[ray]'")
+pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills a node by what Linux knows of its processes")
 
 SOURCES = 4

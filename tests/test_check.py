@@ -17,7 +17,7 @@ from portraits import HOPPER_FACE, astronaut, blurry_background, hopper, placed,
 
 BACKENDS = [
     "builtin",
-    pytest.param("mediapipe", marks=pytest.mark.skipif(find_spec("mediapipe") is None, reason="needs fomm-cli[faces]")),
+    pytest.param("mediapipe", marks=pytest.mark.skipif(find_spec("mediapipe") is None, reason="needs MediaPipe")),
 ]
 
 

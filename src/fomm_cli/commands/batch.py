@@ -42,9 +42,7 @@ def add_to(commands: Commands) -> None:
     workers = parser.add_argument_group("workers")
     workers.add_argument("--workers", type=int, metavar="N", help="work with N processes (default: one)")
     workers.add_argument("--devices", metavar="LIST", help="one process on each, such as cuda:0,cuda:1")
-    workers.add_argument(
-        "--engine_cluster", choices=("ray",), help="work on a cluster instead (pip install fomm-cli[ray])"
-    )
+    workers.add_argument("--engine_cluster", choices=("ray",), help="work on a cluster instead (pip install ray)")
     workers.add_argument(
         "--address", default="auto", help="of the Ray cluster (default: auto, the one of this machine)"
     )

@@ -46,7 +46,7 @@ class MediaPipeFinder:
             FommError: the model cannot be had, or MediaPipe does not work here.
         """
         if not is_installed():
-            raise InputError("MediaPipe is not installed", "pip install 'fomm-cli[faces]'")
+            raise InputError("MediaPipe is not installed", "Type: pip install mediapipe")
         path = cache_folder() / MODEL
         ensure_file(path, ADDRESS, SHA256)
         self._cascade = CascadeFinder()

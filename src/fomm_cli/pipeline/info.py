@@ -42,11 +42,11 @@ def _facts() -> Iterator[tuple[str, str]]:
     yield from _landmark_weights()
 
 
-def _version(package: str, absent: str = "MISSING: pip install fomm-cli installs it") -> str:
+def _version(package: str, absent: str = "") -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return absent
+        return absent or f"MISSING: pip install {package}"
 
 
 def _cuda() -> str:
@@ -72,7 +72,7 @@ def _landmark_weights() -> Iterator[tuple[str, str]]:
     from fomm_cli.faces.alignment_finder import WEIGHTS, weights_path
     from fomm_cli.faces.mediapipe_finder import MODEL
 
-    yield "mediapipe", _version("mediapipe", absent="not installed: pip install 'fomm-cli[faces]'")
+    yield "mediapipe", _version("mediapipe", absent="not installed: pip install mediapipe")
     yield MODEL, _presence(cache_folder() / MODEL, absent="not downloaded yet; MediaPipe does it on first use")
     for name in WEIGHTS:
         yield name, _presence(weights_path(name), absent="not downloaded yet; --find_best_frame does it on first use")

@@ -106,7 +106,7 @@ def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        logger.info("no curves for TensorBoard, for it is not installed: pip install 'fomm-cli[train]'")
+        logger.info("no curves for TensorBoard, for it is not installed: pip install tensorboard")
         return None
     return SummaryWriter(str(folder), purge_step=step or None)
 

@@ -194,7 +194,7 @@ def _connect(address: str) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError("Ray is not installed", "Type: pip install 'fomm-cli[ray]'") from error
+        raise InputError("Ray is not installed", "Type: pip install ray") from error
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
