@@ -22,7 +22,11 @@ _MATRICES = {  # AVColorSpace -> libswscale's table; everything else counts as B
 }
 
 
-def upright_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+Turn = tuple[float, float, float, float]
+"""A display matrix (a, b, c, d), by which the pixel at (x, y) is shown at (a x + c y, b x + d y), y downwards."""
+
+
+def upright_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, turn: Turn) -> np.ndarray:
     """Convert by the colour matrix and range the stream declares, and turn by its display matrix.
 
     Returns:
@@ -40,7 +44,7 @@ def upright_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarr
         interpolation=Interpolation.BICUBIC,
     )
     pixels = converted.to_ndarray()
-    return _turn(composite_over_white(pixels) if has_alpha else pixels, frame)
+    return _turned(composite_over_white(pixels) if has_alpha else pixels, turn)
 
 
 def _range(frame: av.VideoFrame) -> ColorRange:
@@ -50,9 +54,9 @@ def _range(frame: av.VideoFrame) -> ColorRange:
     return ColorRange.JPEG if full else ColorRange.MPEG
 
 
-def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+def _turned(pixels: np.ndarray, turn: Turn) -> np.ndarray:
     """Apply the display matrix, rounded to quarter turns and mirrors, to (H, W, 3)."""
-    a, b, c, d = _display_matrix(frame)
+    a, b, c, d = turn
     if abs(b) > abs(a):
         pixels, a, d = pixels.swapaxes(0, 1), c, b
     if a < 0:
@@ -62,8 +66,12 @@ def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float]:
-    """Return (a, b, c, d), by which the pixel at (x, y) is shown at (a x + c y, b x + d y), y downwards."""
+def display_matrix(frame: av.VideoFrame) -> Turn:
+    """Return the display matrix that a frame carries.
+
+    To be asked of one frame of a stream only: PyAV ties a frame whose side data was read to itself, so that it keeps
+    its memory until the garbage collector comes by.
+    """
     try:
         side_data = cast("SideDataContainer", frame.side_data)  # typed as an unrelated dictionary
         entries = [side_data[index] for index in range(len(side_data))]

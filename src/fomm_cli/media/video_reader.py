@@ -21,7 +21,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.media.checks import check_exists
 from fomm_cli.media.decoder import Damage, pictures, probe
 from fomm_cli.media.image import is_still_image, read_image
-from fomm_cli.media.picture import upright_rgb
+from fomm_cli.media.picture import display_matrix, upright_rgb
 from fomm_cli.media.timing import DEFAULT_RATE
 
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -293,7 +293,8 @@ class VideoSource:
         self._path = path
         found, has_audio = probe(path)
         self._timing, self._timed = found.timing, found.timed
-        height, width = upright_rgb(found.picture, VideoReformatter()).shape[:2]
+        self._turn = display_matrix(found.picture)
+        height, width = upright_rgb(found.picture, VideoReformatter(), self._turn).shape[:2]
         self.origin = self._timing.origin
         self.info = ClipInfo(width, height, self._timing.rate, found.frame_count, has_audio=has_audio, still=False)
 
@@ -315,7 +316,7 @@ class VideoSource:
         for picture in pictures(self._path, begin + self.origin if begin else begin, damage):
             time, duration = self._times(picture, previous)
             previous = time
-            yield Shot(time, duration, partial(upright_rgb, picture, reformatter))
+            yield Shot(time, duration, partial(upright_rgb, picture, reformatter, self._turn))
 
     def _times(self, picture: av.VideoFrame, previous: Fraction | None) -> tuple[Fraction, Fraction | None]:
         """Return time since the first frame and duration; times that are missing or go back follow the rate."""

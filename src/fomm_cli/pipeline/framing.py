@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import PurePosixPath
 
@@ -21,6 +21,7 @@ from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.crop import fitted_region
 from fomm_cli.media.resize import Fit
 from fomm_cli.media.video_reader import Clip
+from fomm_cli.pipeline.prefetch import prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ Progress = Callable[[str, int, int | None], None]
 
 _NOT_FACES = ("taichi", "fashion", "bair", "mgif", "moving-gif")
 _GLANCES = 1  # a second, to see whether a driving video is framed well
+_AHEAD = 4  # frames that are decoded while one is looked at
 _LOOKS = 10  # a second, to follow the face that it is cropped to
 
 
@@ -152,9 +154,10 @@ class _Search:
         return follow_face(self._timed_pictures(clip), self._finder, looks_per_second)
 
     def _timed_pictures(self, clip: Clip) -> Iterator[tuple[Fraction, np.ndarray]]:
-        for done, frame in enumerate(clip.frames(), start=1):
-            yield frame.time, frame.image
-            self._progress("looking for the face", done, clip.info.frame_count)
+        with closing(prefetch(clip.frames(), depth=_AHEAD)) as frames:
+            for done, frame in enumerate(frames, start=1):
+                yield frame.time, frame.image
+                self._progress("looking for the face", done, clip.info.frame_count)
 
     def _announced(self, what: str, region: Region, framing: Framing) -> Region:
         why = framing.why if framing.is_off else "as asked"
