@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.reconstruct import add_options
-from fomm_cli.commands.shared import Commands, add_command, as_json, fetched_checkpoint, print_result, progress_bar
+from fomm_cli.commands.reconstruct import add_options, job_of
+from fomm_cli.commands.shared import Commands, add_command, as_json, print_result, progress_bar
 from fomm_cli.jobs import EvaluateJob
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.checkpoint is not None:
-        options.checkpoint, options.config = fetched_checkpoint(options)
-    job = EvaluateJob(**{field.name: getattr(options, field.name) for field in fields(EvaluateJob)})
+    job = job_of(EvaluateJob, options)
 
     from fomm_cli.pipeline.reconstruct import evaluate
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 from fomm_cli.commands.shared import Commands, add_command, as_json, fetched_checkpoint, print_result, progress_bar
 from fomm_cli.jobs import ReconstructJob
+
+J = TypeVar("J", bound=ReconstructJob)
 
 
 def add_to(commands: Commands) -> None:
@@ -29,10 +32,15 @@ def add_options(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
 
 
-def _run(options: argparse.Namespace) -> None:
+def job_of(kind: type[J], options: argparse.Namespace) -> J:
+    """The job that the options ask for, its checkpoint downloaded if it is a name."""
     if options.checkpoint is not None:
         options.checkpoint, options.config = fetched_checkpoint(options)
-    job = ReconstructJob(**{field.name: getattr(options, field.name) for field in fields(ReconstructJob)})
+    return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
+
+
+def _run(options: argparse.Namespace) -> None:
+    job = job_of(ReconstructJob, options)
 
     from fomm_cli.pipeline.reconstruct import reconstruct
 

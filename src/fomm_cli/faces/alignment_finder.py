@@ -36,7 +36,6 @@ class AlignmentFinder:
     """The face-alignment package, with its weights checked before they are used."""
 
     name = "face-alignment"
-    has_landmarks = True
 
     def __init__(self, device: str = "cpu") -> None:
         """Load the networks; downloads the weights (190 MB) on first use.

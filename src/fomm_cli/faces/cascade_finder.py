@@ -27,7 +27,6 @@ class CascadeFinder:
     """Local binary patterns; a find counts if the mirrored picture shows it too."""
 
     name = "builtin"
-    has_landmarks = False
 
     def __init__(self) -> None:
         self._cascade = Cascade(lbp_frontal_face_cascade_filename())  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from fomm_cli.geometry import Box
 logger = logging.getLogger(__name__)
 
 Backend = Literal["auto", "mediapipe", "face-alignment", "builtin"]
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,9 @@ class FaceFinder(Protocol):
 
     Attributes:
         name: of the backend, as `--face_backend` spells it.
-        has_landmarks: whether its faces come with landmarks.
     """
 
     name: str
-    has_landmarks: bool
 
     def find(self, picture: np.ndarray) -> list[Face]:
         """The faces in a picture, uint8 (H, W, 3) RGB of any size, the largest first."""

@@ -36,7 +36,6 @@ class MediaPipeFinder:
     """The Face Landmarker, which overlooks small faces: the cascade proposes where to look more closely."""
 
     name = "mediapipe"
-    has_landmarks = True
 
     def __init__(self) -> None:
         """Load the model; downloads it (3.7 MB) on first use.
