@@ -211,7 +211,7 @@ class _Copy(nn.Module):
 
 
 def losses_of(detector: nn.Module, warp: Warp, source: Tensor, driving: Tensor) -> dict[str, Tensor]:
-    config = config_of(train_params__loss_weights={"perceptual": [2, 3]}, train_params__scales=[1])
+    config = config_of(train_params__loss_weights={"perceptual": [2, 3], "l1": 4}, train_params__scales=[1])
     module = GeneratorLosses(Networks(detector, _Copy()), config, _Twice())  # type: ignore[arg-type]
     return module(source, driving, warp, None)[0]
 
@@ -231,6 +231,7 @@ def test_the_perceptual_loss_is_the_weighted_mean_difference_of_features() -> No
     source, driving = torch.full((1, 3, 65, 65), 0.5), torch.full((1, 3, 65, 65), 0.25)
     losses = losses_of(_Reader(None), warp, source, driving)
     assert float(losses["perceptual"]) == pytest.approx(2 * 0.25 + 3 * 0.5)
+    assert float(losses["l1"]) == pytest.approx(4 * 0.25)
     assert "equivariance_jacobian" not in losses  # of a zero-order model
 
 

@@ -340,6 +340,7 @@ class LossWeights(_Section):
         discriminator_gan: likewise of the discriminators.
         feature_matching: one weight for each discriminator block.
         perceptual: one weight for each slice of the perceptual network.
+        l1: mean absolute difference of the pixels; not in the paper.
         equivariance_value: of the key points' places under a warp.
         equivariance_jacobian: of their Jacobians.
     """
@@ -348,6 +349,7 @@ class LossWeights(_Section):
     discriminator_gan: NonNegativeFloat = 1
     feature_matching: tuple[NonNegativeFloat, ...] = (10, 10, 10, 10)
     perceptual: tuple[NonNegativeFloat, ...] = (10, 10, 10, 10, 10)
+    l1: NonNegativeFloat = 0
     equivariance_value: NonNegativeFloat = 10
     equivariance_jacobian: NonNegativeFloat = 10
 
@@ -359,7 +361,7 @@ class TrainParams(_Section):
         num_epochs: passes over the repeated data.
         num_repeats: passes over the data that count as one epoch.
         epoch_milestones: epochs after which the learning rates drop to a tenth.
-        lr_generator: learning rate, as are the next two; 0 freezes the network.
+        lr_generator: learning rate, as are the next two; 0 freezes the network, its batch norms included.
         lr_discriminator: see above.
         lr_kp_detector: see above.
         batch_size: pairs of frames in one step.

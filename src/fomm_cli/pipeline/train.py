@@ -7,7 +7,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from fomm_cli.config import Config, load_config
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import TrainJob
 from fomm_cli.media.output import replacing
-from fomm_cli.models.checkpoint import DISCRIMINATOR, read_checkpoint
+from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.pipeline.device import describe_device
 from fomm_cli.pipeline.prefetch import prefetch
@@ -40,6 +40,7 @@ CONFIG = "config.yaml"
 SAVE_EVERY = 600  # seconds; what a crash costs at most
 _BATCHES_AHEAD = 3
 _GRID_ROWS = 4
+_FILTER = "down.weight"
 
 State = dict[str, Any]
 Perceptual = Callable[[str], nn.Module]
@@ -209,13 +210,23 @@ def _build_trainer(config: Config, checkpoint: Path | None, perceptual: nn.Modul
     discriminator = _build_discriminator(config)
     if checkpoint is not None:
         weights = read_checkpoint(checkpoint, optional=(DISCRIMINATOR,))
-        networks = load_networks(weights, config)
+        networks = load_networks(_with_filters_of(networks, weights), config)
         if discriminator is not None and DISCRIMINATOR in weights.networks:
             try:
                 discriminator.load_state_dict(weights.networks[DISCRIMINATOR])
             except RuntimeError:
                 logger.warning("the discriminator in %s does not fit the config and starts anew", checkpoint)
     return Trainer(config, networks, discriminator, perceptual, processes.device, distributed=processes.count > 1)
+
+
+def _with_filters_of(networks: Networks, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the down-sampling filters of `networks`: constants, other ones at another picture size."""
+    fitting = dict(checkpoint.networks)
+    for name, network in networks.parts().items():
+        filters = {key: tensor for key, tensor in network.state_dict().items() if key.endswith(_FILTER)}
+        learned = {key: tensor for key, tensor in fitting[name].items() if not key.endswith(_FILTER)}
+        fitting[name] = {**learned, **filters}
+    return replace(checkpoint, networks=fitting)
 
 
 def _build_discriminator(config: Config) -> MultiScaleDiscriminator | None:
@@ -265,6 +276,10 @@ def _check_config(config: Config, processes: Processes) -> None:
     data, train = config.dataset_params, config.train_params
     if data.root_dir is None:
         raise InputError("the config names no videos", "Set dataset_params.root_dir to a folder with train/ and test/")
+    if not train.lr_generator and not train.lr_kp_detector:
+        raise InputError(
+            "lr_generator and lr_kp_detector are both 0: nothing would be trained", "Raise one of them in train_params"
+        )
     crop = data.augmentation_params.crop_param
     if crop is not None and crop.size != data.frame_shape[:2]:
         raise InputError(

@@ -70,6 +70,8 @@ class GeneratorLosses(nn.Module):
         perceptual, pyramid = self.helpers
         real, generated = pyramid(driving), pyramid(prediction)
         losses = {}
+        if self.weights.l1:
+            losses["l1"] = self.weights.l1 * F.l1_loss(prediction.float(), driving)
         if any(self.weights.perceptual):
             losses["perceptual"] = sum(
                 (_perceptual(perceptual, generated[s], real[s], self.weights.perceptual) for s in self.scales),

@@ -86,6 +86,8 @@ class Trainer:
             self._discriminator_losses = DiscriminatorLosses(discriminator, config).to(device)
             self._rates["discriminator"] = train.lr_discriminator
             modules["discriminator"] = discriminator
+        for name, module in modules.items():
+            module.requires_grad_(bool(self._rates[name]))
         self._modules = modules
         self.optimizers = {
             name: torch.optim.Adam(module.parameters(), self._rates[name], betas=(0.5, 0.999))
@@ -118,7 +120,8 @@ class Trainer:
         source, driving = self._prepare(pairs, stills, random).unbind(1)
         warp = Warp.random(len(source), self.config.train_params.transform_params, random)
         running = [buffer.clone() for buffer in self.networks.buffers()]
-        self.networks.train()
+        for name, network in self.networks.items():
+            network.train(bool(self._rates[name]))
         self._set_rates(epoch)
         with _frozen(self.discriminator), self._precision():
             losses, result = self._generate(source, driving, warp, self.discriminator)
@@ -161,9 +164,8 @@ class Trainer:
         norms = [nn.utils.clip_grad_norm_(self._modules[name].parameters(), limit) for name in names]
         if not torch.isfinite(torch.stack(norms)).all():
             return False
-        for name, optimizer in optimizers.items():
-            if self._rates[name]:
-                optimizer.step()
+        for optimizer in optimizers.values():
+            optimizer.step()
         return True
 
     def _set_rates(self, epoch: int) -> None:
