@@ -1,0 +1,403 @@
+"""Teach the small model where a face's features are and how they move, before `fomm train` teaches it to paint.
+
+python docs/training/teach_motion.py .faces docs/training/mini-256.yaml motion.pth.tar
+
+The paper finds key points and motion without being told any, which takes days on a GPU. On a CPU we show the networks
+MediaPipe's landmarks: a key point is the mean of a few of them, its Jacobian the affine map that takes them from
+their mean places in the data to the picture, and the flow at every landmark of a driving frame has to lead to the
+same landmark of the source. Needs mediapipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fomm_cli.config import load_config
+from fomm_cli.faces.finder import open_finder
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.image import read_image
+from fomm_cli.media.resize import fit_frame
+from fomm_cli.media.video_reader import open_clip
+from fomm_cli.models.checkpoint import read_checkpoint
+from fomm_cli.models.dense_motion import DenseMotionNetwork
+from fomm_cli.models.keypoint_detector import KPDetector
+from fomm_cli.models.networks import Networks, load_networks
+from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos
+
+logger = logging.getLogger("teach")
+
+SIDE = 256
+FRAMES_A_CLIP = 36
+LEARNING_RATE = 1e-3
+
+Pairs = tuple[np.ndarray, np.ndarray]
+"""Numbers of source frames and of driving frames."""
+
+# landmarks by their numbers in MediaPipe's face mesh, the person's right and left
+EYES = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+)
+IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
+BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276))
+NOSE = (1, 4, 5, 2, 98, 327, 195)
+CORNERS = ((61, 185, 146, 76, 62, 57, 43), (291, 409, 375, 306, 292, 287, 273))
+UPPER_LIP = (0, 37, 39, 267, 269, 13, 82, 81, 312, 311)
+LOWER_LIP = (17, 84, 181, 314, 405, 14, 87, 178, 317, 402)
+CHIN = (152, 148, 176, 377, 400, 175, 199)
+JAWS = ((172, 136, 150, 58, 132, 215), (397, 365, 379, 288, 361, 435))
+FOREHEAD = (10, 109, 338, 67, 297, 151, 108, 337)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A key point.
+
+    Attributes:
+        place: the landmarks whose mean it is.
+        shape: those whose affine map is its Jacobian.
+        mirror: its number in the mirrored face.
+        rigid: how much the whole face counts beside `shape` in the affine map.
+        weight: of its place in the loss.
+        shape_weight: of its Jacobian.
+    """
+
+    place: tuple[int, ...]
+    shape: tuple[int, ...]
+    mirror: int
+    rigid: float = 0.3
+    weight: float = 1
+    shape_weight: float = 1
+
+
+# of an eye, the place tells the gaze, and the Jacobian how open it is
+FEATURES = (
+    Feature(IRISES[0], EYES[0], 1, rigid=0.02, weight=2, shape_weight=6),
+    Feature(IRISES[1], EYES[1], 0, rigid=0.02, weight=2, shape_weight=6),
+    Feature(BROWS[0], BROWS[0], 3),
+    Feature(BROWS[1], BROWS[1], 2),
+    Feature(NOSE, NOSE, 4),
+    Feature(CORNERS[0], CORNERS[0], 6),
+    Feature(CORNERS[1], CORNERS[1], 5),
+    Feature(UPPER_LIP, UPPER_LIP, 7, rigid=0.1, weight=3, shape_weight=2),
+    Feature(LOWER_LIP, LOWER_LIP, 8, rigid=0.1, weight=3, shape_weight=2),
+    Feature(CHIN, CHIN, 9),
+    Feature(JAWS[0], JAWS[0], 11),
+    Feature(JAWS[1], JAWS[1], 10),
+    Feature(FOREHEAD, FOREHEAD, 12),
+)
+EYE_GAPS = ((159, 145), (386, 374))
+MOUTH_GAP = (13, 14)
+MIRROR = [feature.mirror for feature in FEATURES]
+
+
+def main() -> None:
+    """Collect landmarks, teach, write a checkpoint of the whole model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder that pack_training.py wrote")
+    parser.add_argument("config", help="of the model")
+    parser.add_argument("target", type=Path, help=".pth.tar to write")
+    parser.add_argument("--checkpoint", type=Path, help="to go on from")
+    parser.add_argument("--key_point_minutes", type=float, default=20)
+    parser.add_argument("--flow_minutes", type=float, default=20)
+    parser.add_argument("--cache", type=Path, default=Path("landmarks.npz"), help="keeps what MediaPipe found")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    if not arguments.cache.exists():
+        collect(arguments.data, arguments.cache)
+    with np.load(arguments.cache) as stored:
+        data = Data(stored["frames"], torch.from_numpy(stored["landmarks"]), stored["clips"], stored["held_out"])
+    config = load_config(arguments.config)
+    torch.manual_seed(0)
+    networks = Networks.build(config)
+    if arguments.checkpoint is not None:
+        networks = load_networks(read_checkpoint(arguments.checkpoint), config)
+    teach_key_points(networks.kp_detector, data, arguments.key_point_minutes)
+    teach_flow(networks, data, arguments.flow_minutes)
+    state = {name: network.state_dict() for name, network in networks.parts().items()}
+    torch.save({**state, "config": config.model_dump_json()}, arguments.target)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Pictures with faces.
+
+    Attributes:
+        frames: uint8 (N, 256, 256, 3).
+        landmarks: (N, 478, 2) in [-1, 1].
+        clips: number of the clip or still that each frame is of, (N,).
+        held_out: whether it is kept for measuring, (N,).
+    """
+
+    frames: np.ndarray
+    landmarks: Tensor
+    clips: np.ndarray
+    held_out: np.ndarray
+
+    def pictures(self, chosen: np.ndarray) -> Tensor:
+        """RGB in [0, 1], shape (B, 3, 256, 256)."""
+        return torch.from_numpy(self.frames[chosen]).permute(0, 3, 1, 2).float() / 255
+
+
+def collect(folder: Path, cache: Path) -> None:
+    """Frames of every clip and all stills with a face: uint8 (N, 256, 256, 3), landmarks (N, 478, 2) in [-1, 1]."""
+    frames, landmarks, clips, held_out = [], [], [], []
+    number = 0
+    with open_finder("mediapipe", landmarks=True) as finder:
+        for part in ("train", "test", "stills"):
+            for path in find_videos(folder / part):
+                number += 1
+                for picture in _some_frames(path):
+                    faces = finder.find(picture)
+                    if faces and faces[0].landmarks is not None:
+                        frames.append(picture)
+                        landmarks.append(2 * (faces[0].landmarks - 0.5) / (SIDE - 1) - 1)
+                        clips.append(number)
+                        held_out.append(part == "test")
+            logger.info("%s: %d faces so far", part, len(frames))
+    points = np.stack(landmarks).astype(np.float32)
+    np.savez(cache, frames=np.stack(frames), landmarks=points, clips=clips, held_out=held_out)
+
+
+def _some_frames(path: Path) -> list[np.ndarray]:
+    if path.suffix in PICTURE_SUFFIXES:
+        return [fit_frame(read_image(path), (SIDE, SIDE), "stretch")]
+    frames = [fit_frame(frame.image, (SIDE, SIDE), "stretch") for frame in open_clip(path).frames()]
+    return [frames[index] for index in np.unique(np.linspace(0, len(frames) - 1, FRAMES_A_CLIP).astype(int))]
+
+
+def targets(marks: Tensor) -> tuple[Tensor, Tensor]:
+    """Key points (N, K, 2) and Jacobians (N, K, 2, 2) out of landmarks (N, 478, 2)."""
+    mean = marks.mean(0)  # (478, 2): the reference frame of the Jacobians
+    face = sorted({mark for feature in FEATURES for mark in feature.shape})
+    values, jacobians = [], []
+    for feature in FEATURES:
+        values.append(marks[:, list(feature.place)].mean(1))
+        near, near_mean = _centred(marks, feature.shape), _centred(mean[None], feature.shape)
+        far, far_mean = _centred(marks, face), _centred(mean[None], face)
+        # the whole face steadies the map where the landmarks nearby lie almost on a line
+        weight = feature.rigid * near_mean.square().mean() / far_mean.square().mean()
+        a = near_mean.mT @ near_mean / len(feature.shape) + weight * far_mean.mT @ far_mean / len(face)
+        b = near_mean.mT @ near / len(feature.shape) + weight * far_mean.mT @ far / len(face)
+        jacobians.append(torch.linalg.solve(a, b).mT)
+    return torch.stack(values, 1), torch.stack(jacobians, 1)
+
+
+def expressions(marks: Tensor) -> Tensor:
+    """How far eyes and mouths are from half open, in standard deviations, for landmarks (N, 478, 2): (N,)."""
+    size = (marks[:, 10] - marks[:, 152]).norm(dim=-1)
+    gaps = [(marks[:, upper] - marks[:, lower]).norm(dim=-1) / size for upper, lower in (*EYE_GAPS, MOUTH_GAP)]
+    eyes, mouth = (gaps[0] + gaps[1]) / 2, gaps[2]
+    return sum(((gap - gap.mean()) / gap.std()).abs() for gap in (eyes, mouth))
+
+
+def _centred(marks: Tensor, numbers: tuple[int, ...] | list[int]) -> Tensor:
+    chosen = marks[:, list(numbers)]
+    return chosen - chosen.mean(1, keepdim=True)
+
+
+def teach_key_points(detector: KPDetector, data: Data, minutes: float) -> None:
+    """Train the detector, in place; it is left in evaluation mode."""
+    value, jacobian = targets(data.landmarks)
+    optimizer = torch.optim.Adam(detector.parameters(), LEARNING_RATE)
+    seen, unseen = np.flatnonzero(~data.held_out), np.flatnonzero(data.held_out)[::11]
+    random = torch.Generator().manual_seed(0)
+    often = 0.3 + expressions(data.landmarks[seen])  # most frames of most people show half-open eyes, closed mouths
+    weight = torch.tensor([feature.weight for feature in FEATURES])
+    shape_weight = torch.tensor([feature.shape_weight for feature in FEATURES])
+    for step, seconds in _steps(optimizer, minutes):
+        chosen = seen[torch.multinomial(often, 24, generator=random).numpy()]
+        pictures, wanted, shapes = _mirrored(data.pictures(chosen), value[chosen], jacobian[chosen], random)
+        pictures, move = _moved(_tinted(pictures, random), random)
+        found = detector.train()(pictures)
+        off = ((found.value - move.points(wanted)).abs().mean((0, 2)) * weight).mean()
+        bent = ((found.jacobian - move.linear[:, None] @ shapes).abs().mean((0, 2, 3)) * shape_weight).mean()
+        _descend(optimizer, 10 * off + 2 * bent)
+        if step % 50 == 0:
+            _report_key_points(detector.eval(), data, value, jacobian, unseen, step, seconds)
+    detector.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _report_key_points(
+    detector: KPDetector, data: Data, value: Tensor, jacobian: Tensor, unseen: np.ndarray, step: int, seconds: float
+) -> None:
+    parts = np.array_split(unseen, max(1, len(unseen) // 32))
+    found = KeyPoints.joined([detector(data.pictures(part)) for part in parts])
+    distance = (found.value - value[unseen]).norm(dim=-1).mean(0) * SIDE / 2
+    logger.info(
+        "key points, step %d, %.0f s: %.2f pixels off on unseen people; each %s; correlation of heights %s",
+        *(step, seconds, distance.mean(), " ".join(f"{pixel:.1f}" for pixel in distance)),
+        " ".join(
+            f"{np.corrcoef(found.jacobian[:, k, 1, 1], jacobian[unseen, k, 1, 1])[0, 1]:.2f}" for k in (0, 1, 7, 8)
+        ),
+    )
+
+
+def _correlation(one: Tensor, other: Tensor) -> float:
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def teach_flow(networks: Networks, data: Data, minutes: float) -> None:
+    """Train the dense-motion network, in place, with the detector as it is."""
+    network = networks.generator.dense_motion_network
+    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+    random = torch.Generator().manual_seed(1)
+    partners = _Partners(data)
+    often = 0.3 + expressions(data.landmarks[partners.seen])
+    fixed = partners.pairs(np.flatnonzero(data.held_out)[::17], torch.Generator().manual_seed(2))
+    for step, seconds in _steps(optimizer, minutes):
+        source, driving = partners.pairs(partners.seen[torch.multinomial(often, 16, generator=random).numpy()], random)
+        both = torch.cat((data.pictures(source), data.pictures(driving)))
+        marks = torch.cat((data.landmarks[source], data.landmarks[driving]))
+        moved, move = _moved(both, random, gently=True)
+        # half of the pairs as they are, so that the background learns to stay
+        as_is = torch.rand(len(source), generator=random).repeat(2) < 0.5
+        both = torch.where(as_is[:, None, None, None], both, moved)
+        marks = torch.where(as_is[:, None, None], marks, move.points(marks))
+        flow, pixels = _errors(networks, network.train(), both, marks)
+        _descend(optimizer, 20 * flow + 4 * pixels)
+        if step % 50 == 0:
+            _report_flow(networks, data, fixed, step, seconds)
+    network.eval()
+
+
+def _errors(networks: Networks, network: DenseMotionNetwork, both: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the flow leads past the landmarks, and the warped source past the driving frame.
+
+    Args:
+        networks: the detector among them.
+        network: the dense-motion network.
+        both: sources, then driving frames, shape (2 B, 3, H, W).
+        marks: their landmarks, shape (2 B, N, 2).
+    """
+    with torch.no_grad():
+        key_points = networks.kp_detector(both)
+        small = network.down(both)
+    half = len(both) // 2
+    motion = network(small[:half], key_points[:half], key_points[half:])
+    flow = motion.deformation.permute(0, 3, 1, 2)  # (B, 2, h, w)
+    at_marks = F.grid_sample(flow, marks[half:, :, None], padding_mode="border", align_corners=True)[..., 0].mT
+    warped = F.grid_sample(small[:half], motion.deformation, padding_mode="border", align_corners=True)
+    off = (at_marks - marks[:half]).abs().mean((0, 2))
+    return (off * _emphasis(off)).mean(), (warped - small[half:]).abs().mean()
+
+
+def _emphasis(like: Tensor) -> Tensor:
+    """What each landmark counts: eyes and lips as much as all the rest."""
+    weight = torch.ones_like(like)
+    weight[sorted({mark for group in (*EYES, *IRISES, UPPER_LIP, LOWER_LIP, *CORNERS) for mark in group})] = 5
+    return weight / weight.mean()
+
+
+@torch.no_grad()
+def _report_flow(networks: Networks, data: Data, pairs: Pairs, step: int, seconds: float) -> None:
+    source, driving = pairs
+    network = networks.generator.dense_motion_network.eval()
+    both = torch.cat((data.pictures(source), data.pictures(driving)))
+    marks = torch.cat((data.landmarks[source], data.landmarks[driving]))
+    flow, pixels = _errors(networks, network, both, marks)
+    still = (marks[: len(source)] - marks[len(source) :]).abs().mean()
+    logger.info(
+        "flow, step %d, %.0f s: %.2f pixels off on unseen people (%.2f without motion), colours %.4f",
+        *(step, seconds, flow * SIDE / 2, still * SIDE / 2, pixels),
+    )
+
+
+class _Partners:
+    """Finds another frame of the same clip; a still is its own."""
+
+    def __init__(self, data: Data) -> None:
+        self.seen = np.flatnonzero(~data.held_out)
+        first = np.flatnonzero(np.diff(data.clips, prepend=-1))
+        length = np.diff(first, append=len(data.clips))
+        self._first, self._length = np.repeat(first, length), np.repeat(length, length)
+
+    def pairs(self, chosen: np.ndarray, random: torch.Generator) -> Pairs:
+        shares = torch.rand(len(chosen), generator=random).numpy()
+        return chosen, self._first[chosen] + (shares * self._length[chosen]).astype(int)
+
+
+def _steps(optimizer: torch.optim.Optimizer, minutes: float) -> Iterator[tuple[int, float]]:
+    """Numbers of steps and seconds until the time is up; the learning rate warms up and fades."""
+    began, step = time.monotonic(), 0
+    while (seconds := time.monotonic() - began) < 60 * minutes:
+        step += 1
+        fade = 0.5 * (1 + math.cos(math.pi * seconds / (60 * minutes)))
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1, step / 50) * max(0.02, fade)
+        yield step, seconds
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], 10)
+    optimizer.step()
+
+
+@dataclass(frozen=True)
+class Move:
+    """Affine maps of points: linear parts (B, 2, 2) and shifts (B, 2)."""
+
+    linear: Tensor
+    shift: Tensor
+
+    def points(self, points: Tensor) -> Tensor:
+        """Where points (B, N, 2) go."""
+        return points @ self.linear.mT + self.shift[:, None]
+
+
+def _mirrored(
+    pictures: Tensor, value: Tensor, jacobian: Tensor, random: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mirror half of the pictures (B, 3, H, W) with their key points."""
+    mirrored = torch.rand(len(pictures), generator=random) < 0.5
+    across = torch.tensor([-1.0, 1.0])
+    turned = jacobian[:, MIRROR] * across[:, None] * across  # mirrored before and after
+    return (
+        torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures),
+        torch.where(mirrored[:, None, None], value[:, MIRROR] * across, value),
+        torch.where(mirrored[:, None, None, None], turned, jacobian),
+    )
+
+
+def _moved(pictures: Tensor, random: torch.Generator, *, gently: bool = False) -> tuple[Tensor, Move]:
+    """Scale, turn and shift pictures (B, 3, H, W), each in its own way."""
+    count, much = len(pictures), 0.5 if gently else 1.0
+
+    def within(limit: float) -> Tensor:
+        return much * limit * (2 * torch.rand(count, generator=random) - 1)
+
+    angle, scale, squeeze = within(0.3), 1 + within(0.25), 1 + within(0.07)
+    linear = torch.stack((angle.cos(), -angle.sin(), angle.sin(), angle.cos()), -1).view(count, 2, 2)
+    linear = linear * (scale[:, None] * torch.stack((squeeze, 1 / squeeze), -1))[:, None]
+    shift = torch.stack((within(0.2), within(0.2)), -1)
+    inverse = torch.linalg.inv(linear)
+    affine = torch.cat((inverse, -(inverse @ shift[..., None])), -1)
+    grid = F.affine_grid(affine, list(pictures.shape), align_corners=True)
+    moved = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=True)
+    return moved, Move(linear, shift)
+
+
+def _tinted(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """Change brightness, contrast and tint of pictures (B, 3, H, W)."""
+    gain = 0.7 + 0.6 * torch.rand(len(pictures), 1, generator=random)
+    lift = 0.2 * torch.rand(len(pictures), 1, generator=random) - 0.1
+    tint = 0.95 + 0.1 * torch.rand(len(pictures), 3, generator=random)
+    return (pictures * (gain * tint)[..., None, None] + lift[..., None, None]).clamp(0, 1)
+
+
+if __name__ == "__main__":
+    main()
