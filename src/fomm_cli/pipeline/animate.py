@@ -17,7 +17,7 @@ import numpy as np
 from fomm_cli import __version__
 from fomm_cli.config import VisualizerParams
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.finder import FaceFinder, open_finder
+from fomm_cli.faces.finder import open_finder
 from fomm_cli.geometry import Region
 from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.audio import add_audio
@@ -30,7 +30,7 @@ from fomm_cli.media.video_reader import Clip, open_clip
 from fomm_cli.media.video_writer import FrameWriter, open_writer
 from fomm_cli.motion import Smoother
 from fomm_cli.pipeline.animator import Animation, Animator
-from fomm_cli.pipeline.best_frame import Detector, find_best_frame
+from fomm_cli.pipeline.best_frame import Detector, find_best_frame, landmark_detector
 from fomm_cli.pipeline.device import describe_device, limit_threads
 from fomm_cli.pipeline.driving import Driving, Moment
 from fomm_cli.pipeline.framing import choose_driving_crop, choose_source_crop
@@ -264,20 +264,12 @@ def _detectors(job: AnimateJob, animator: Animator, opened: ExitStack) -> Iterat
     if job.face_backend != "builtin":
         try:
             finder = opened.enter_context(open_finder(job.face_backend, str(animator.device), landmarks=True))
-            yield _landmark_detector(finder), "face landmarks"
+            yield landmark_detector(finder), "face landmarks"
         except InputError:
             raise
         except FommError as error:
             logger.warning("%s; comparing the model's own key points instead", error)
     yield lambda picture: animator.detect(picture[None]).value[0].cpu().numpy(), "key points"
-
-
-def _landmark_detector(finder: FaceFinder) -> Detector:
-    def detect(picture: np.ndarray) -> np.ndarray | None:
-        faces = finder.find(picture)
-        return faces[0].landmarks if faces else None
-
-    return detect
 
 
 def animated_frames(
