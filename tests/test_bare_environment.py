@@ -25,7 +25,7 @@ LEFT_OUT = (
 
 IN_THERE = """
 import errno, importlib.util, json, socket, sys
-sys.path[:0] = sys.argv[1:3]
+sys.path.insert(0, sys.argv[1])
 assert not [name for name in ("mediapipe", "face_alignment", "ray", "h5py") if importlib.util.find_spec(name)]
 assert socket.socket().connect_ex(("192.0.2.1", 80)) == errno.ENETUNREACH
 from fomm_cli.cli import main
@@ -39,6 +39,7 @@ def packages(tmp_path: Path) -> Path:
     """Links to what is installed here, but for what a plain installation does not need."""
     folder = tmp_path / "packages"
     folder.mkdir()
+    (folder / "fomm_cli").symlink_to(Path(fomm_cli.__file__).parent)
     for place in {Path(path).resolve() for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}:
         for entry in place.iterdir():
             link = folder / entry.name
@@ -75,7 +76,7 @@ def test_everything_runs(packages: Path, offline: list[str], tmp_path: Path) -> 
     ]
     (tmp_path / "home").mkdir()
     done = subprocess.run(
-        [*offline, sys.executable, "-S", "-c", IN_THERE, str(packages), str(Path(fomm_cli.__file__).parent.parent)],
+        [*offline, sys.executable, "-S", "-c", IN_THERE, str(packages)],
         input=json.dumps(commands), capture_output=True, text=True, check=False, cwd=out,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
