@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import torch
 from parity_data import PARITY
 
 REPOSITORY = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("FOMM_SHARED", REPOSITORY.parent / "shared"))
 
 
 @pytest.fixture
@@ -27,10 +30,30 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The media beside the project; tests that need them are skipped where they are missing."""
-    folder = Path(os.environ.get("FOMM_SHARED", REPOSITORY.parent / "shared"))
-    if not folder.is_dir():
-        pytest.skip(f"no shared media at {folder}: set FOMM_SHARED")
-    return folder
+    if not SHARED.is_dir():
+        pytest.skip(f"no shared media at {SHARED}: set FOMM_SHARED")
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of our own, which the user's does not change; MediaPipe's model is in it where that is at hand."""
+    home = tmp_path_factory.mktemp("home")
+    model = SHARED / "models" / "face_landmarker.task"
+    if model.exists():
+        shutil.copy(model, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FOMM_HOME", str(home))
+        yield
+
+
+@pytest.fixture(scope="session")
+def with_mediapipe() -> None:
+    """For tests that need MediaPipe at work; they are skipped where it, or its model, is missing."""
+    if find_spec("mediapipe") is None:
+        pytest.skip("MediaPipe is not installed: pip install mediapipe")
+    if not (SHARED / "models" / "face_landmarker.task").exists():
+        pytest.skip(f"no MediaPipe model at {SHARED}: set FOMM_SHARED")
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,41 @@ def placed(picture: np.ndarray, width: int, height: int, x: int, y: int) -> np.n
     return scene
 
 
+SCENES = {
+    "small": (1000, 800, 470, 300),
+    "corner": (800, 700, 544, 444),
+    "outside": (640, 600, -40, 384),
+    "cut": (640, 600, -90, 200),  # a face without its left edge, which the built-in finder overlooks
+    "turned": (900, 600, 80, 120),
+    "second": (900, 600, 80, 120),
+}
+"""What people take instead of a well cropped portrait of 256x256: width, height, and where the portrait is in it."""
+
+
+def save_scene(name: str, portrait: np.ndarray, path: Path) -> None:
+    """A scene as a PNG file: `turned` by EXIF, and with a smaller person beside the portrait in `second`."""
+    scene, exif = placed(portrait, *SCENES[name]), Image.Exif()
+    if name == "second":
+        scene[200:380, 620:800] = resized(parity_source(), 180, 180)
+    if name == "turned":
+        scene, exif[0x0112] = np.rot90(scene), 6
+    Image.fromarray(scene).save(path, exif=exif)
+
+
+def faces_in_scene(
+    name: str, face: tuple[float, float, float, float]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Rows and columns of what is seen of a face (left, top, right, bottom): in the portrait, and in the scene."""
+    width, height, x, y = SCENES[name]
+    left, top, right, bottom = (int(side) for side in face)
+    left, top, right, bottom = max(left, -x), max(top, -y), min(right, width - x), min(bottom, height - y)
+    return np.s_[top:bottom, left:right], np.s_[top + y : bottom + y, left + x : right + x]
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / max(1e-6, np.square(a.astype(float) - b).mean())))
+
+
 def save_frames(folder: Path, frames: np.ndarray) -> Path:
     folder.mkdir()
     for index, frame in enumerate(frames):

@@ -265,7 +265,7 @@ def test_bad_input(make: Case, words: str, tmp_path: Path, capsys: pytest.Captur
     shutil.copy(source, tmp_path / "source.png")
     (tmp_path / "result.mp4").write_bytes(EARLIER)
     options = ["--cpu", "--max_frames", "2", "--source_image", str(source), "--driving_video", str(driving)]
-    options += ["--config", str(PARITY / "tiny_first_order.yaml")]
+    options += ["--config", str(PARITY / "tiny_first_order.yaml"), "--face_backend", "builtin"]
     options += [
         "--checkpoint",
         str(PARITY / "tiny_first_order.pth.tar"),

@@ -107,7 +107,7 @@ def test_table_reports_every_pair(finished: Path) -> None:
 
 
 def test_driving_key_points_are_found_once_for_all_sources(finished: Path) -> None:
-    assert len(list((finished / ".fomm" / "motion").glob("*.safetensors"))) == 3
+    assert len(list((finished / ".fomm" / "motion").glob("*.npz"))) == 3
 
 
 def test_started_again_it_does_only_what_is_missing(

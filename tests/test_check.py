@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,11 @@ from fomm_cli.geometry import Box, Region
 from fomm_cli.media.crop import cut
 from portraits import HOPPER_FACE, astronaut, blurry_background, hopper, placed, resized, save_frames
 
-BACKENDS = [
-    "builtin",
-    pytest.param("mediapipe", marks=pytest.mark.skipif(find_spec("mediapipe") is None, reason="needs MediaPipe")),
-]
 
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, shared: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("FOMM_HOME", str(shared / "models"))
+@pytest.fixture(params=["builtin", "mediapipe"])
+def backend(request: pytest.FixtureRequest) -> str:
+    if request.param == "mediapipe":
+        request.getfixturevalue("with_mediapipe")
     return str(request.param)
 
 
@@ -84,7 +79,7 @@ def test_blur_and_missing_contrast_are_told(tmp_path: Path, capsys: pytest.Captu
     assert [verdicts[0]["contrast"], verdicts[2]["contrast"]] == ["good", "poor"]
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True)
+@pytest.mark.parametrize("backend", ["mediapipe"], indirect=True)
 def test_teeth_and_a_turned_first_frame_are_told(
     backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -185,7 +185,7 @@ def _no_tensors(path: Path) -> None:
     ("write", "words"),
     [
         (_web_page, "web page"),
-        (_lfs_pointer, "git-lfs pointer"),
+        (_lfs_pointer, "Git LFS pointer"),
         (_empty, "empty"),
         (_cut_legacy, "cut short"),
         (_cut_early, "cut short"),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +27,9 @@ def builtin() -> Iterator[FaceFinder]:
 
 
 @pytest.fixture(scope="module")
-def mediapipe(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceFinder]:
-    if find_spec("mediapipe") is None:
-        pytest.skip("MediaPipe is not installed: pip install mediapipe")
-    home = tmp_path_factory.mktemp("home")
-    shutil.copy(shared / "models" / "face_landmarker.task", home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FOMM_HOME", str(home))
-        with open_finder("mediapipe") as finder:
-            yield finder
+def mediapipe(with_mediapipe: None) -> Iterator[FaceFinder]:  # noqa: ARG001
+    with open_finder("mediapipe") as finder:
+        yield finder
 
 
 @pytest.fixture(params=["builtin", "mediapipe"])

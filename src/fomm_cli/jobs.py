@@ -17,7 +17,7 @@ class AnimateJob:
 
     Attributes:
         source_image: the picture to animate.
-        driving_video: a video, a folder of frames, or a picture.
+        driving_video: a video, a folder of frames, a picture, or a motion template.
         result_video: where to write; None for result.mp4, or result.png for a driving picture.
         checkpoint: weights; None for the small model in the package.
         config: bundled name or file; None for the checkpoint's own.
@@ -76,15 +76,10 @@ class AnimateJob:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        _require(math.isfinite(self.start) and self.start >= 0, "--start", self.start, "seconds, 0 or more")
-        if self.end is not None:
-            allowed = f"seconds, more than --start ({self.start:g})"
-            _require(math.isfinite(self.end) and self.end > self.start, "--end", self.end, allowed)
-        _require(self.max_frames is None or self.max_frames > 0, "--max_frames", self.max_frames, "1 or more")
+        _require_times(self.start, self.end, self.max_frames, self.fps)
         _require(self.best_frame is None or self.best_frame >= 0, "--best_frame", self.best_frame, "0 or more")
         _require(self.crf is None or 0 <= self.crf <= 51, "--crf", self.crf, "0 (best) to 51")
         _require(self.threads is None or self.threads > 0, "--threads", self.threads, "1 or more")
-        _require(self.fps is None or 0 < self.fps <= 1000, "--fps", self.fps, "frames per second, up to 1000")
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
         _require_one_face(self.face, self.face_at)
@@ -99,10 +94,47 @@ def _require(met: bool, flag: str, value: object, allowed: str) -> None:
         raise InputError(f"{flag} {value} is impossible", f"Allowed: {allowed}")
 
 
+def _require_times(start: float, end: float | None, max_frames: int | None, fps: Fraction | None) -> None:
+    _require(math.isfinite(start) and start >= 0, "--start", start, "seconds, 0 or more")
+    if end is not None:
+        _require(math.isfinite(end) and end > start, "--end", end, f"seconds, more than --start ({start:g})")
+    _require(max_frames is None or max_frames > 0, "--max_frames", max_frames, "1 or more")
+    _require(fps is None or 0 < fps <= 1000, "--fps", fps, "frames per second, up to 1000")
+
+
 def _require_one_face(face: int | None, face_at: tuple[float, float] | None) -> None:
     _require(face is None or face > 0, "--face", face, "1 for the largest face, 2 for the next, ...")
     if face is not None and face_at is not None:
         raise InputError("--face and --face_at exclude each other", "Leave one of them out")
+
+
+@dataclass(frozen=True)
+class ExtractJob:
+    """Save the motion of a driving video as a motion template; the other fields are those of `AnimateJob`.
+
+    Attributes:
+        output: the template to write.
+        crop: whether the frames are cropped to their face; auto: if framed clearly differently from the training data.
+    """
+
+    driving_video: Path
+    output: Path
+    checkpoint: Path | None = None
+    config: str | None = None
+    device: str = "auto"
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    start: float = 0.0
+    end: float | None = None
+    max_frames: int | None = None
+    fps: Fraction | None = None
+    crop: Literal["auto", "none", "driving"] = "auto"
+    face_backend: Literal["auto", "mediapipe", "face-alignment", "builtin"] = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require_times(self.start, self.end, self.max_frames, self.fps)
+        _require(self.threads is None or self.threads > 0, "--threads", self.threads, "1 or more")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fomm_cli.commands.shared import (
     Commands,
     add_command,
+    add_device_options,
     add_face_options,
     add_switch,
     as_json,
@@ -34,7 +35,13 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "animate", "Animate a picture with the motion of a video.", _run)
     files = parser.add_argument_group("files (without source and driving: a sample in the package)")
     files.add_argument("-s", "--source_image", type=Path, metavar="PICTURE", help="the portrait to animate")
-    files.add_argument("-d", "--driving_video", type=Path, metavar="VIDEO", help="a video, folder of frames or picture")
+    files.add_argument(
+        "-d",
+        "--driving_video",
+        type=Path,
+        metavar="VIDEO",
+        help="a video, folder of frames, picture or motion template",
+    )
     files.add_argument(
         "-o", "--result_video", type=Path, metavar="FILE",
         help=".mp4, .webm, .mov, .gif, or a folder or name_%%05d.png for lossless frames (default: result.mp4)",
@@ -44,11 +51,7 @@ def add_to(commands: Commands) -> None:
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how to animate, whatever the files are."""
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--checkpoint", type=Path, help="a file of weights, or a name such as vox (default: the small model)"
-    )
-    model.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
+    add_model_options(parser)
 
     motion = parser.add_argument_group("motion")
     add_switch(motion, "relative", "transfer the motion since the initial frame (default), or the pose itself")
@@ -60,12 +63,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     motion.add_argument("--motion_scale", type=float, default=1.0, metavar="X", help="multiply relative motion (1)")
     motion.add_argument("--smooth", action="store_true", help="smooth the motion over time, against jitter")
 
-    cut = parser.add_argument_group("cut and size")
-    cut.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="begin here in the driving video")
-    cut.add_argument("--end", type=float, metavar="SECONDS", help="stop here")
-    cut.add_argument("--max_frames", type=int, metavar="N", help="stop after N frames")
-    cut.add_argument("--fit", choices=("stretch", "crop", "pad"), default="stretch", help="for pictures not square")
-    cut.add_argument("--fps", type=_fraction, help="frames per second of a folder of frames (default: 25)")
+    add_cut_options(parser)
 
     faces = add_face_options(parser)
     faces.add_argument(
@@ -82,14 +80,32 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     )
 
     engine = parser.add_argument_group("engine")
-    engine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    engine.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
+    add_device_options(engine)
     engine.add_argument("--threads", type=int, metavar="N", help="processor threads to compute with (default: all)")
     engine.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
     engine.add_argument(
         "--align_corners", type=_boolean, default=True, metavar="{true,false}",
         help="true (default) samples as the weights were trained, false as the original does on today's PyTorch",
     )  # fmt: skip
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The flags that name the model."""
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--checkpoint", type=Path, help="a file of weights, or a name such as vox (default: the small model)"
+    )
+    model.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
+
+
+def add_cut_options(parser: argparse.ArgumentParser) -> None:
+    """The flags that say which part of the driving video is meant, in space and time."""
+    cut = parser.add_argument_group("cut and size")
+    cut.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="begin here in the driving video")
+    cut.add_argument("--end", type=float, metavar="SECONDS", help="stop here")
+    cut.add_argument("--max_frames", type=int, metavar="N", help="stop after N frames")
+    cut.add_argument("--fit", choices=("stretch", "crop", "pad"), default="stretch", help="for pictures not square")
+    cut.add_argument("--fps", type=_fraction, help="frames per second of a folder of frames (default: 25)")
 
 
 def _fraction(text: str) -> Fraction:

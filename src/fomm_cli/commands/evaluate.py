@@ -35,9 +35,12 @@ def _run(options: argparse.Namespace) -> None:
 
 def _table(scores: dict[str, Scores]) -> str:
     """A line a model, a column a score."""
-    columns = [name for name, value in asdict(next(iter(scores.values()))).items() if value is not None]
+    rows = {model: asdict(own) for model, own in scores.items()}
+    columns = [name for name in next(iter(rows.values())) if any(row[name] is not None for row in rows.values())]
     lines = [" " * 20 + "".join(f"{name:>10}" for name in columns)]
-    lines += [
-        f"{model:<20}" + "".join(f"{asdict(own)[name]:>10.4f}" for name in columns) for model, own in scores.items()
-    ]
+    lines += [f"{model:<20}" + "".join(_cell(row[name]) for name in columns) for model, row in rows.items()]
     return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return f"{'-':>10}" if value is None else f"{value:>10.4f}"

@@ -7,7 +7,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, fetched_checkpoint, print_result, progress_bar
+from fomm_cli.commands.shared import (
+    Commands,
+    add_command,
+    add_device_options,
+    as_json,
+    fetched_checkpoint,
+    print_result,
+    progress_bar,
+)
 from fomm_cli.jobs import ReconstructJob
 
 J = TypeVar("J", bound=ReconstructJob)
@@ -28,8 +36,7 @@ def add_options(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument("--checkpoint", type=Path, help="weights, or a name such as vox (default: the small model)")
     parser.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
     parser.add_argument("--max_frames", type=int, metavar="N", help="stop each video after N frames")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    parser.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
+    add_device_options(parser)
 
 
 def job_of(kind: type[J], options: argparse.Namespace) -> J:

@@ -54,6 +54,12 @@ def add_backend_option(group: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
+def add_device_options(group: argparse._ActionsContainer) -> None:
+    """The flags that say what to compute on."""
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    group.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
+
+
 def _point(text: str) -> tuple[float, float]:
     x, y = text.split(",")
     return float(x), float(y)

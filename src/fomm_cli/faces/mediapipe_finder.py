@@ -98,9 +98,8 @@ def _create(model: str) -> Any:
         )
         return vision.FaceLandmarker.create_from_options(options)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        raise FommError(
-            f"MediaPipe does not work here ({error})", "Reinstall it, or use --face_backend builtin"
-        ) from error
+        mend = "Install libegl1 and libgles2" if "libEGL" in str(error) or "libGLES" in str(error) else "Reinstall it"
+        raise FommError(f"MediaPipe does not work here ({error})", f"{mend}, or use --face_backend builtin") from error
 
 
 def _pose(matrix: np.ndarray) -> Pose:

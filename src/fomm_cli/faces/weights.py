@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from fomm_cli.errors import FommError
+from fomm_cli.fetching import fetch
 from fomm_cli.hashing import sha256_of
-
-logger = logging.getLogger(__name__)
-
-_TIMEOUT = 20  # seconds without an answer, after which a machine counts as offline
-_CHUNK = 1 << 20
 
 
 def ensure_file(path: Path, address: str, sha256: str) -> None:
@@ -23,28 +16,27 @@ def ensure_file(path: Path, address: str, sha256: str) -> None:
     Raises:
         FommError: it cannot be had, or is not what it should be.
     """
-    if not path.exists():
-        logger.info("downloading %s", address)
-        _download(path, address)
+    if path.exists():
+        _check(path, sha256, f"Delete it and put the file from {address} there")
+    else:
+        _download(path, address, sha256)
+
+
+def _check(path: Path, sha256: str, next_step: str = "") -> None:
     if (found := sha256_of(path)) != sha256:
-        raise FommError(
-            f"{path} is not the file it should be: its SHA-256 is {found}, not {sha256}",
-            f"Delete it and put the file from {address} there",
-        )
+        raise FommError(f"{path} is not the file it should be: its SHA-256 is {found}, not {sha256}", next_step)
 
 
-def _download(path: Path, address: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _download(path: Path, address: str, sha256: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # several processes may need it at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer, part.open("wb") as file:  # noqa: S310 - ours
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
+        # one attempt: other detectors wait, and most machines that do not answer are offline
+        fetch([address], part, lambda whole: _check(whole, sha256), attempts=1)
         part.replace(path)
-    except (OSError, urllib.error.URLError) as error:
-        reason = getattr(error, "reason", None) or error
+    except (FommError, OSError) as error:
         raise FommError(
-            f"{path.name} cannot be downloaded ({reason})", f"Put the file from {address} into {path.parent}"
+            f"{path.name} cannot be downloaded ({error})", f"Put the file from {address} into {path.parent}"
         ) from error
     finally:
         part.unlink(missing_ok=True)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from fomm_cli.disguise import HEAD_BYTES, disguise
 from fomm_cli.errors import InputError
 
 MAX_PIXELS = 178_000_000  # where Pillow, too, suspects a decompression bomb
 
-_HEAD_BYTES = 2048
+_MENDED_BY = {
+    "Git LFS pointer": "Fetch the real file: git lfs pull",
+    "SVG drawing": "Export it as PNG.",
+    "web page": "The download went wrong: save the file itself.",
+}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
@@ -68,17 +73,13 @@ def check_content(path: Path, wanted: str) -> None:
         InputError: a web page, a Git LFS pointer, text, an SVG drawing or a HEIC picture.
     """
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    lower = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if lower.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path} is a Git LFS pointer, not a {wanted}", "Fetch the real file: git lfs pull")
+        head = file.read(HEAD_BYTES)
+    if found := disguise(head):
+        article = "an" if found.startswith("SVG") else "a"
+        raise InputError(f"{path} is {article} {found}, not a {wanted}", _MENDED_BY[found])
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         raise InputError(f"{path} is a HEIC picture, which cannot be read here", "Convert it to PNG or JPEG.")
-    if lower.startswith((b"<svg", b"<?xml")) and b"<svg" in lower:
-        raise InputError(f"{path} is an SVG drawing, not a {wanted}", "Export it as PNG.")
-    if lower.startswith((b"<!doctype html", b"<html", b"<head")) or b"<html" in lower[:512]:
-        raise InputError(f"{path} is a web page, not a {wanted}", "The download went wrong: save the file itself.")
-    if _is_text(head) and not lower.startswith(b"yuv4mpeg2"):
+    if _is_text(head) and not head.startswith(b"YUV4MPEG2"):
         raise InputError(f"{path} is a text file, not a {wanted}", f"Give a {wanted} file.")
 
 

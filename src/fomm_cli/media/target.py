@@ -11,9 +11,8 @@ from typing import Literal
 from fomm_cli.errors import InputError
 from fomm_cli.media.image import PICTURE_SUFFIXES
 from fomm_cli.media.output import is_frame_of, is_frame_pattern, missing_folder, replacing, replacing_frames
-from fomm_cli.media.video_writer import VIDEO_SUFFIXES
+from fomm_cli.media.video_writer import ALLOWED, VIDEO_SUFFIXES, unwritable
 
-ALLOWED = "Use .mp4, .mov, .webm or .gif, a folder or name_%05d.png for frames, .png or .jpg for one picture"
 FOLDER_PATTERN = "%05d.png"
 
 
@@ -68,7 +67,7 @@ class Target:
             return cls(path, "video")
         if suffix in PICTURE_SUFFIXES:
             return cls(path, "picture")
-        raise InputError(f"files of the kind {path.suffix} cannot be written ({path})", ALLOWED)
+        raise unwritable(path)
 
     @property
     def _folder(self) -> Path:

@@ -100,6 +100,11 @@ class Range:
     end: Fraction | None = None
     max_frames: int | None = None
 
+    @classmethod
+    def between(cls, start: float, end: float | None, max_frames: int | None) -> Range:
+        """The range between two times as people give them."""
+        return cls(_seconds(start), None if end is None else _seconds(end), max_frames)
+
     def expected(self, info: ClipInfo) -> int | None:
         """Estimate how many of the source's frames are kept."""
         count = info.frame_count
@@ -157,17 +162,8 @@ class Clip:
                 if count == self._kept.max_frames:
                     break
         if count == 0:
-            raise self._nothing_kept(length)
+            raise nothing_kept(self.name, self._kept, length)
         self._warn(damage, count)
-
-    def _nothing_kept(self, length: Fraction) -> InputError:
-        if length == 0:
-            return InputError(f"{self.name} holds no frame that can be decoded", "Download or copy it again.")
-        start = float(self._kept.start)
-        return InputError(
-            f"{self.name} has no frame from second {start:g} on: it is {float(length):.2f} s long",
-            "Choose an earlier start.",
-        )
 
     def _warn(self, damage: Damage, count: int) -> None:
         if self._warned or not (damage.unreadable or damage.incomplete):
@@ -175,6 +171,16 @@ class Clip:
         self._warned = True
         lost = "its end is missing" if damage.incomplete else f"{damage.unreadable} frame(s) could not be read"
         _log.warning("%s is damaged (%s): going on with the %d frame(s) that could be read", self.name, lost, count)
+
+
+def nothing_kept(name: str, kept: Range, length: Fraction) -> InputError:
+    """Build the error for a source of `length` seconds that has no frame in the range to keep."""
+    if length == 0:
+        return InputError(f"{name} holds no frame that can be decoded", "Download or copy it again.")
+    return InputError(
+        f"{name} has no frame from second {float(kept.start):g} on: it is {float(length):.2f} s long",
+        "Choose an earlier start.",
+    )
 
 
 def open_clip(
@@ -196,7 +202,7 @@ def open_clip(
     Raises:
         InputError: nothing there that can be read as frames, or an impossible range.
     """
-    kept = Range(_seconds(start), None if end is None else _seconds(end), max_frames)
+    kept = Range.between(start, end, max_frames)
     if (
         kept.start < 0
         or (kept.end is not None and kept.end <= kept.start)

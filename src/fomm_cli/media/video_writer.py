@@ -22,6 +22,7 @@ from fomm_cli.media.image import PICTURE_SUFFIXES, write_image
 from fomm_cli.media.output import frame_path
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".gif")
+ALLOWED = "Use .mp4, .mov, .webm or .gif, a folder or name_%05d.png for frames, .png or .jpg for one picture"
 
 _TICKS_PER_SECOND = 10_000  # at least; below it the MP4 muxer would multiply by itself
 _LARGEST_NUMERATOR = 1_000_000  # of the rate; the tick has to fit into 31 bits
@@ -84,30 +85,20 @@ def open_writer(
     Raises:
         InputError: a suffix that cannot be written.
     """
-    check_target(target)
     suffix = target.suffix.lower()
     if suffix in PICTURE_SUFFIXES:
         return PictureWriter(target, metadata)
+    if suffix not in VIDEO_SUFFIXES:
+        raise unwritable(target)
     rate = rate.limit_denominator(max(1, int(_LARGEST_NUMERATOR / rate)))
     if suffix == ".gif":
         return GifWriter(target, size, rate, metadata)
     return VideoWriter(target, size, rate, metadata, crf)
 
 
-def check_target(target: Path) -> None:
-    """Make sure that ``target`` names something :func:`open_writer` can write.
-
-    Raises:
-        InputError: it does not.
-    """
-    suffix = target.suffix.lower()
-    if suffix in VIDEO_SUFFIXES or suffix in PICTURE_SUFFIXES:
-        return
-    raise InputError(
-        f"{target} cannot be written: {'no file type' if not suffix else suffix + ' is not supported'}",
-        f"Use {' '.join(VIDEO_SUFFIXES)} for a video, {' '.join(PICTURE_SUFFIXES)} for one picture, "
-        "a folder or name_%05d.png for frames.",
-    )
+def unwritable(target: Path) -> InputError:
+    """Build the error for a file of a kind that nothing here writes."""
+    return InputError(f"files of the kind {target.suffix or '(no suffix)'} cannot be written ({target})", ALLOWED)
 
 
 class _Writer:

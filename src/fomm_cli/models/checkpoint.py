@@ -20,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fomm_cli.config import Config, parse_config
+from fomm_cli.disguise import HEAD_BYTES, disguise
 from fomm_cli.errors import InputError
 from fomm_cli.hashing import sha256_of
 
@@ -60,7 +61,7 @@ def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
     """
     _check_is_file(path)
     with path.open("rb") as file:
-        head = file.read(1024)
+        head = file.read(HEAD_BYTES)
     _check_is_no_lookalike(path, head)
     if head[8:9] == b"{":
         tensors, config, steps = _read_safetensors(path)
@@ -109,17 +110,17 @@ def _similar_file(path: Path) -> str:
 
 def _check_is_no_lookalike(path: Path, head: bytes) -> None:
     """Name what the file is, where it is plainly not a checkpoint."""
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         raise InputError(f"the checkpoint {path} is empty", DOWNLOAD_AGAIN)
-    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+    found = disguise(head)
+    if found == "web page":
         raise InputError(
             f"the checkpoint {path} is a web page that was saved in place of the file",
             "Open the address in a browser, confirm the download there, and save the file itself",
         )
-    if start.startswith(b"version https://git-lfs"):
+    if found is not None:
         raise InputError(
-            f"the checkpoint {path} is a git-lfs pointer, not the weights",
+            f"the checkpoint {path} is a {found}, not the weights",
             "Run 'git lfs pull' in the repository it came from, or download the file itself",
         )
     if head.startswith(b"PK") and not zipfile.is_zipfile(path):

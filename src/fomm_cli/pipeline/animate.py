@@ -17,7 +17,7 @@ import numpy as np
 from fomm_cli import __version__
 from fomm_cli.config import VisualizerParams
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.finder import FaceFinder, open_finder
+from fomm_cli.faces.finder import open_finder
 from fomm_cli.geometry import Region
 from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.audio import add_audio
@@ -26,15 +26,16 @@ from fomm_cli.media.drawing import draw_key_points, side_by_side
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_source
 from fomm_cli.media.target import Target
-from fomm_cli.media.video_reader import Clip, open_clip
+from fomm_cli.media.video_reader import Clip
 from fomm_cli.media.video_writer import FrameWriter, open_writer
 from fomm_cli.motion import Smoother
 from fomm_cli.pipeline.animator import Animation, Animator
-from fomm_cli.pipeline.best_frame import Detector, find_best_frame
+from fomm_cli.pipeline.best_frame import Detector, find_best_frame, landmark_detector
 from fomm_cli.pipeline.device import describe_device, limit_threads
-from fomm_cli.pipeline.driving import Driving, Moment
-from fomm_cli.pipeline.framing import choose_driving_crop, choose_source_crop
+from fomm_cli.pipeline.driving import KEY_POINTS, Driving
+from fomm_cli.pipeline.framing import FramingOptions, choose_driving_crop, choose_source_crop
 from fomm_cli.pipeline.prefetch import prefetch
+from fomm_cli.pipeline.template import Moment, TemplateClip, check_fits, check_options, open_footage
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,8 @@ class Files:
         Raises:
             InputError: one of them cannot be worked with.
         """
-        clip = clip or open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
+        check_options(job)
+        clip = clip or open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
         target = Target.of(job.result_video, still=clip.info.still, inputs=(job.source_image, job.driving_video))
         return cls(clip, target, read_image(job.source_image))
 
@@ -143,8 +145,15 @@ def load_animator(job: AnimateJob) -> Animator:
     return Animator.load(job.checkpoint, job.config, device=job.device, align_corners=job.align_corners)
 
 
-def open_driving(job: AnimateJob, animator: Animator, clip: Clip, progress: Progress = lambda *_: None) -> Driving:
-    """The driving video of a job as the model sees it, cropped to its face where that helps."""
+def open_driving(job: FramingOptions, animator: Animator, clip: Clip, progress: Progress = lambda *_: None) -> Driving:
+    """The driving video of a job as the model sees it, cropped to its face where that helps.
+
+    Raises:
+        InputError: it is a motion template of another model.
+    """
+    if isinstance(clip, TemplateClip):
+        check_fits(clip, animator)
+        return Driving(clip, animator, job.fit, clip.template.crop, clip.template)
     crop = choose_driving_crop(job, animator.config, str(animator.device), clip, progress)
     return Driving(clip, animator, job.fit, crop)
 
@@ -249,7 +258,7 @@ def _choose_initial(
         return job.best_frame or 0
     picture = np.rint(source * 255).astype(np.uint8)
     with ExitStack() as opened:
-        for detect, what in _detectors(job, animator, opened):
+        for detect, what in _detectors(job, animator, driving, opened):
             poses = _counted(driving.poses(what, detect), "best frame", driving.clip.info.frame_count, progress)
             best = find_best_frame(detect(picture), poses)
             if best is not None:
@@ -259,25 +268,19 @@ def _choose_initial(
     return 0
 
 
-def _detectors(job: AnimateJob, animator: Animator, opened: ExitStack) -> Iterator[tuple[Detector, str]]:
+def _detectors(
+    job: AnimateJob, animator: Animator, driving: Driving, opened: ExitStack
+) -> Iterator[tuple[Detector, str]]:
     """Ways to compare poses, the best first."""
-    if job.face_backend != "builtin":
+    if job.face_backend != "builtin" and driving.has_pictures:
         try:
             finder = opened.enter_context(open_finder(job.face_backend, str(animator.device), landmarks=True))
-            yield _landmark_detector(finder), "face landmarks"
+            yield landmark_detector(finder), "face landmarks"
         except InputError:
             raise
         except FommError as error:
             logger.warning("%s; comparing the model's own key points instead", error)
-    yield lambda picture: animator.detect(picture[None]).value[0].cpu().numpy(), "key points"
-
-
-def _landmark_detector(finder: FaceFinder) -> Detector:
-    def detect(picture: np.ndarray) -> np.ndarray | None:
-        faces = finder.find(picture)
-        return faces[0].landmarks if faces else None
-
-    return detect
+    yield lambda picture: animator.detect(picture[None]).value[0].cpu().numpy(), KEY_POINTS
 
 
 def animated_frames(

@@ -7,9 +7,21 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from fomm_cli.faces.finder import FaceFinder
 from fomm_cli.motion import hull_area
 
 Detector = Callable[[np.ndarray], np.ndarray | None]
+"""From a picture, uint8 (H, W, 3), to points (N, 2) in it, x before y; None where there are none."""
+
+
+def landmark_detector(finder: FaceFinder) -> Detector:
+    """The landmarks of the largest face."""
+
+    def detect(picture: np.ndarray) -> np.ndarray | None:
+        faces = finder.find(picture)
+        return faces[0].landmarks if faces else None
+
+    return detect
 
 
 def normalized(points: np.ndarray) -> np.ndarray | None:

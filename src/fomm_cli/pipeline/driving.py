@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import astuple, dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from fomm_cli.errors import InputError
 from fomm_cli.geometry import Region
@@ -22,14 +19,12 @@ from fomm_cli.media.video_reader import Clip, Frame
 from fomm_cli.pipeline.animator import Animator
 from fomm_cli.pipeline.best_frame import Detector
 from fomm_cli.pipeline.prefetch import batched, prefetch
+from fomm_cli.pipeline.template import Moment, MotionTemplate, TemplateClip
 
+KEY_POINTS = "key points"
+"""The kind of poses that a model itself finds."""
 
-@dataclass(frozen=True)
-class Moment:
-    """When a frame is shown: seconds since the first kept frame, and how long, if the file says so."""
-
-    time: Fraction
-    duration: Fraction | None
+Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -45,55 +40,11 @@ class DrivingBatch:
     motion: np.ndarray | KeyPoints
 
 
-@dataclass(frozen=True)
-class DrivingTrack:
-    """All that animating needs of a driving video whose key points are known.
-
-    Attributes:
-        key_points: of all N frames.
-        moments: when each is shown.
-        offset: of the first kept frame in seconds on the file's own clock.
-        crop: the part of the frames that the key points were found in; None for all.
-    """
-
-    key_points: KeyPoints
-    moments: tuple[Moment, ...]
-    offset: Fraction
-    crop: Region | None = None
-
-    def save(self, path: Path) -> None:
-        """Write it as safetensors, the times as whole numbers; a missing duration is 0 / 1."""
-        pairs = [(*moment.time.as_integer_ratio(), *(moment.duration or Fraction(0)).as_integer_ratio())
-                 for moment in self.moments]  # fmt: skip
-        tensors = {
-            "value": self.key_points.value.cpu().contiguous(),
-            "moments": torch.tensor(pairs, dtype=torch.int64),  # (N, 4)
-            "offset": torch.tensor(self.offset.as_integer_ratio(), dtype=torch.int64),
-        }
-        if self.crop is not None:
-            tensors["crop"] = torch.tensor(astuple(self.crop), dtype=torch.int64)
-        if self.key_points.jacobian is not None:
-            tensors["jacobian"] = self.key_points.jacobian.cpu().contiguous()
-        save_file(tensors, path)
-
-    @classmethod
-    def load(cls, path: Path) -> DrivingTrack:
-        """Read what `save` wrote."""
-        tensors = load_file(path)
-        moments = tuple(
-            Moment(Fraction(time, time_unit), Fraction(duration, unit) or None)
-            for time, time_unit, duration, unit in tensors["moments"].tolist()
-        )
-        crop = Region(*tensors["crop"].tolist()) if "crop" in tensors else None
-        key_points = KeyPoints(tensors["value"], tensors.get("jacobian"))
-        return cls(key_points, moments, Fraction(*tensors["offset"].tolist()), crop)
-
-
 class Driving:
     """The frames of a clip in the order and batches in which they are animated."""
 
     def __init__(
-        self, clip: Clip, animator: Animator, fit: Fit, crop: Region | None = None, track: DrivingTrack | None = None
+        self, clip: Clip, animator: Animator, fit: Fit, crop: Region | None = None, known: MotionTemplate | None = None
     ) -> None:
         """Take a clip as it comes, or with its key points where they are known.
 
@@ -102,15 +53,15 @@ class Driving:
             animator: the model.
             fit: how its frames are brought to the size of the model.
             crop: the part of them that the model sees; None for all.
-            track: what an earlier `record` of the same clip, model and crop gave.
+            known: what an earlier `record` of the same clip, model and crop gave.
         """
         self.clip = clip
         self.crop = crop
-        if track:
-            clip.offset = track.offset  # which is exact
+        if known:
+            clip.offset = known.offset  # which is exact
         self._animator = animator
         self._fit = fit
-        self._track = track
+        self._known = known
         self._initial: dict[int, KeyPoints] = {}
         self._poses: dict[str, list[np.ndarray | None]] = {}
 
@@ -125,6 +76,11 @@ class Driving:
         Raises:
             InputError: there is no such frame.
         """
+        if isinstance(self.clip, TemplateClip):
+            points = self.clip.template.key_points
+            if index >= len(points):
+                raise self._beyond_the_end(index, len(points))
+            return points[index : index + 1]
         if index not in self._initial:
             self._initial[index] = self._animator.detect(self._frame(index)[None])
         return self._initial[index]
@@ -133,13 +89,24 @@ class Driving:
         for count, frame in enumerate(islice(self.frames(), index + 1)):
             if count == index:
                 return frame.image
-        raise InputError(
-            f"--best_frame {index} is beyond the end of {self.clip.name}, which has {count + 1} frames here",
-            f"Use 0 to {count}",
+        raise self._beyond_the_end(index, count + 1)
+
+    def _beyond_the_end(self, index: int, count: int) -> InputError:
+        return InputError(
+            f"--best_frame {index} is beyond the end of {self.clip.name}, which has {count} frames here",
+            f"Use 0 to {count - 1}",
         )
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there is more than key points."""
+        return not isinstance(self.clip, TemplateClip)
 
     def poses(self, kind: str, detect: Detector) -> Iterator[np.ndarray | None]:
         """The points that `detect` finds in each frame; found once for each kind, and so read to the end."""
+        if kind == KEY_POINTS and self._known is not None:
+            yield from self._known.key_points.value.numpy()
+            return
         if kind in self._poses:
             yield from self._poses[kind]
             return
@@ -154,10 +121,10 @@ class Driving:
 
         With a `start` that is a multiple of that size, they are the batches of the whole video.
         """
-        if self._track is None:
+        if self._known is None:
             yield from self._decoded(start, stop)
             return
-        moments, points = self._track.moments[start:stop], self._track.key_points[start:stop]
+        moments, points = self._known.moments[start:stop], self._known.key_points[start:stop]
         for first in range(0, len(moments), self._animator.batch_size):
             some = slice(first, first + self._animator.batch_size)
             yield DrivingBatch(list(moments[some]), points[some])
@@ -168,12 +135,19 @@ class Driving:
                 moments = [Moment(frame.time, frame.duration) for frame in batch]
                 yield DrivingBatch(moments, np.stack([frame.image for frame in batch]))
 
-    def record(self) -> DrivingTrack:
+    def record(self, progress: Progress = lambda *_: None) -> MotionTemplate:
         """Find the key points of all frames, once for any number of sources."""
+        if self._known is not None:
+            return self._known
         moments: list[Moment] = []
         found: list[KeyPoints] = []
         with closing(self._decoded(0, None)) as batches:
             for batch in batches:
                 moments += batch.moments
                 found.append(self._animator.detect(batch.motion).to(torch.device("cpu")))  # type: ignore[arg-type]
-        return DrivingTrack(KeyPoints.joined(found), tuple(moments), self.clip.offset, self.crop)
+                progress("finding key points", len(moments), self.clip.info.frame_count)
+        info = self.clip.info
+        return MotionTemplate(
+            KeyPoints.joined(found), tuple(moments), self._animator.checkpoint_sha256, info.rate,
+            (info.height, info.width), info.still, self.clip.offset, self.crop,
+        )  # fmt: skip

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import PurePosixPath
+from typing import Literal, Protocol
 
 import numpy as np
 
 from fomm_cli.config import Config
 from fomm_cli.errors import InputError
-from fomm_cli.faces.finder import Face, FaceFinder, open_finder
+from fomm_cli.faces.finder import Backend, Face, FaceFinder, open_finder
 from fomm_cli.faces.framing import Framing, framing_in, head_square
 from fomm_cli.faces.quality import judge_source
 from fomm_cli.faces.track import FollowedFace, follow_face
@@ -48,10 +49,28 @@ def choose_source_crop(job: AnimateJob, config: Config, device: str, picture: np
     if "source" not in _wanted(job, config):
         return None
     with _search(job, config, device) as search:
-        return search.in_source(picture)
+        return search.in_source(picture, job.face, job.face_at)
 
 
-def choose_driving_crop(job: AnimateJob, config: Config, device: str, clip: Clip, progress: Progress) -> Region | None:
+class FramingOptions(Protocol):
+    """What jobs that crop say about it; the fields are those of `AnimateJob`."""
+
+    @property
+    def crop(self) -> Literal["auto", "none", "source", "driving", "both"]:
+        """What is cropped to its face."""
+
+    @property
+    def fit(self) -> Fit:
+        """How pictures that are not square are brought to the model's size."""
+
+    @property
+    def face_backend(self) -> Backend:
+        """What finds faces."""
+
+
+def choose_driving_crop(
+    job: FramingOptions, config: Config, device: str, clip: Clip, progress: Progress
+) -> Region | None:
     """The square about all places of the face that takes the place of the driving frames; None to leave them whole.
 
     Args:
@@ -70,7 +89,7 @@ def choose_driving_crop(job: AnimateJob, config: Config, device: str, clip: Clip
         return search.in_driving(clip)
 
 
-def _wanted(job: AnimateJob, config: Config) -> set[str]:
+def _wanted(job: FramingOptions, config: Config) -> set[str]:
     if job.crop == "none" or (job.crop == "auto" and not is_about_faces(config)):
         return set()
     return {"source", "driving"} if job.crop in ("auto", "both") else {job.crop}
@@ -107,7 +126,9 @@ def _holds(face: Face, x: float, y: float) -> bool:
 
 
 @contextmanager
-def _search(job: AnimateJob, config: Config, device: str, progress: Progress = lambda *_: None) -> Iterator[_Search]:
+def _search(
+    job: FramingOptions, config: Config, device: str, progress: Progress = lambda *_: None
+) -> Iterator[_Search]:
     with open_finder(job.face_backend, device) as finder:
         yield _Search(job, config.dataset_params.frame_shape[:2], finder, progress)
 
@@ -115,15 +136,15 @@ def _search(job: AnimateJob, config: Config, device: str, progress: Progress = l
 class _Search:
     """Looks for the faces of one job, and says in a line what it found and did."""
 
-    def __init__(self, job: AnimateJob, size: tuple[int, int], finder: FaceFinder, progress: Progress) -> None:
+    def __init__(self, job: FramingOptions, size: tuple[int, int], finder: FaceFinder, progress: Progress) -> None:
         self._job = job
         self._size = size
         self._finder = finder
         self._progress = progress
 
-    def in_source(self, picture: np.ndarray) -> Region | None:
+    def in_source(self, picture: np.ndarray, number: int | None, place: tuple[float, float] | None) -> Region | None:
         faces = self._finder.find(picture)
-        face = choose_face(faces, self._job.face, self._job.face_at)
+        face = choose_face(faces, number, place)
         if face is None:
             self._missed("source")
             return None

@@ -19,13 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from fomm_cli import __version__
-from fomm_cli.errors import InputError
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.faces.finder import open_finder
 from fomm_cli.jobs import EvaluateJob, ReconstructJob
 from fomm_cli.media.output import replacing
 from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.video_reader import open_clip
 from fomm_cli.media.video_writer import open_writer
 from fomm_cli.pipeline.animator import Animator
+from fomm_cli.pipeline.best_frame import Detector, landmark_detector
+from fomm_cli.pipeline.framing import is_about_faces
 from fomm_cli.pipeline.metrics import Metrics, Scores, feature_distance, mean_scores
 from fomm_cli.pipeline.prefetch import batched
 from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos, open_video
@@ -131,18 +134,32 @@ def evaluate(job: EvaluateJob, progress: Progress = lambda *_: None) -> Evaluate
     _make_folder(job.output)
     rows: list[tuple[str, str, Scores]] = []
     frames = 0
-    for number, path in enumerate(videos):
-        metrics = {name: Metrics(features) for name in models}
-        for first, batch in _batches(path, animator, job.max_frames):
-            for name, model in models.items():
-                for driving, rebuilt in zip(batch, model(first, batch), strict=True):
-                    metrics[name].add(driving, rebuilt)
-            frames += len(batch)
-        rows += [(path.name, name, metrics[name].scores()) for name in models]
-        progress("evaluating", number + 1, len(videos))
+    with ExitStack() as opened:
+        landmarks = _landmarks(animator, opened)
+        for number, path in enumerate(videos):
+            metrics = {name: Metrics(features, landmarks) for name in models}
+            for first, batch in _batches(path, animator, job.max_frames):
+                points = [landmarks(frame) if landmarks else None for frame in batch]
+                for name, model in models.items():
+                    for driving, rebuilt, marks in zip(batch, model(first, batch), points, strict=True):
+                        metrics[name].add(driving, rebuilt, marks)
+                frames += len(batch)
+            rows += [(path.name, name, metrics[name].scores()) for name in models]
+            progress("evaluating", number + 1, len(videos))
     scores = {model: mean_scores([scores for _, name, scores in rows if name == model]) for model in models}
     _write(job.output, rows, scores)
     return EvaluateResult(job.output, len(videos), frames, scores)
+
+
+def _landmarks(animator: Animator, opened: ExitStack) -> Detector | None:
+    """What finds the face landmarks to compare, for models of faces; None, with a note, where it cannot be had."""
+    if not is_about_faces(animator.config):
+        return None
+    try:
+        return landmark_detector(opened.enter_context(open_finder("mediapipe")))
+    except FommError as error:
+        logger.info("measuring no key-point distance (akd, mkr): %s", error)
+        return None
 
 
 def _rebuilding(animator: Animator) -> Model:

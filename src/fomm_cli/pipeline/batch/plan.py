@@ -16,9 +16,10 @@ from fomm_cli.errors import FommError, InputError
 from fomm_cli.hashing import sha256_of
 from fomm_cli.jobs import AnimateJob, BatchJob
 from fomm_cli.media.checks import check_exists
-from fomm_cli.media.video_reader import ClipInfo, open_clip
+from fomm_cli.media.video_reader import ClipInfo
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.pipeline.batch.names import result_names
+from fomm_cli.pipeline.template import check_options, open_footage
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def plan(job: BatchJob) -> list[Pair]:
 
 def _pair(job: AnimateJob, name: str, inputs: _Inputs) -> Pair:
     try:
+        check_options(job)
         info = inputs.clip(job)
         driving = {"driving": inputs.sha256(job.driving_video), **inputs.model(job)}
         of_driving = {**driving, **{option: str(getattr(job, option)) for option in _OF_DRIVING}}
@@ -96,7 +98,7 @@ class _Inputs:
     def __init__(self) -> None:
         self.sha256: Callable[[Path], str] = _remembering(_sha256)
         self._clip: Callable[[tuple[object, ...]], ClipInfo] = _remembering(
-            lambda arguments: open_clip(*arguments).info  # type: ignore[arg-type]
+            lambda arguments: open_footage(*arguments).info  # type: ignore[arg-type]
         )
         self._config: Callable[[str], str] = _remembering(lambda name: load_config(name).model_dump_json())
 

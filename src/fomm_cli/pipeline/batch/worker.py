@@ -17,7 +17,7 @@ from fomm_cli.errors import FommError, OutOfMemoryError
 from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.lossless import read_lossless, write_lossless
 from fomm_cli.media.thumbnail import thumbnail
-from fomm_cli.media.video_reader import Clip, open_clip
+from fomm_cli.media.video_reader import Clip
 from fomm_cli.pipeline.animate import (
     AnimatedFrame,
     Files,
@@ -33,8 +33,9 @@ from fomm_cli.pipeline.animator import Animator, is_out_of_memory
 from fomm_cli.pipeline.batch.journal import Outcome
 from fomm_cli.pipeline.batch.units import PART, Failed, Finished, Report, Unit
 from fomm_cli.pipeline.device import choose_device, describe_device, limit_threads
-from fomm_cli.pipeline.driving import Driving, DrivingTrack, Moment
+from fomm_cli.pipeline.driving import Driving
 from fomm_cli.pipeline.prefetch import prefetch
+from fomm_cli.pipeline.template import SUFFIX, MotionTemplate, moments_of, open_footage
 
 _REMEMBERED = 8  # driving videos
 _NOTES = "part.json"
@@ -125,25 +126,25 @@ class PairWorker:
         if job.visualize:  # shows the driving frames, so it has to read them
             return open_driving(job, animator, _open(job))
         if key not in self._drivings:
-            track = self._track(job, key, animator, folder)
-            self._drivings[key] = Driving(_open(job), animator, job.fit, track.crop, track)
+            known = self._motion(job, key, animator, folder)
+            self._drivings[key] = Driving(_open(job), animator, job.fit, known.crop, known)
             if len(self._drivings) > _REMEMBERED:
                 del self._drivings[next(iter(self._drivings))]
         return self._drivings[key]
 
-    def _track(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> DrivingTrack:
+    def _motion(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> MotionTemplate:
         """The driving key points, found by the first worker that needs them and kept for all others."""
-        path = self._motion_folder / f"{key}-{animator.device.type}.safetensors"
+        path = self._motion_folder / f"{key}-{animator.device.type}{SUFFIX}"
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 part = folder / path.name
                 open_driving(job, animator, _open(job)).record().save(part)
                 part.replace(path)
-        return DrivingTrack.load(path)
+        return MotionTemplate.load(path)
 
 
 def _open(job: AnimateJob) -> Clip:
-    return open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
+    return open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
 
 
 def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
@@ -167,8 +168,8 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
 
 def _joined(clip: Clip, parts: list[Path]) -> Generator[AnimatedFrame, None, None]:
     images = (image for part in parts for image in read_lossless(part))
-    for frame, image in zip(clip.frames(), images, strict=True):
-        yield AnimatedFrame(Moment(frame.time, frame.duration), image)
+    for moment, image in zip(moments_of(clip), images, strict=True):
+        yield AnimatedFrame(moment, image)
 
 
 def _image(frame: AnimatedFrame) -> np.ndarray:

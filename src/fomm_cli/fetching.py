@@ -1,0 +1,161 @@
+"""Getting files over bad lines: resumed where they broke off, from the next address where one is dead, checked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request
+
+from fomm_cli import __version__
+from fomm_cli.errors import FommError
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 20  # seconds without a byte, after which a connection counts as dead
+ATTEMPTS = 3  # in a row that bring nothing new
+_CHUNK = 1 << 18
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is done, the bytes so far and those in all, None where that is unknown."""
+
+
+class _Unusable(Exception):  # noqa: N818 - never leaves this module
+    """An address does not give the file; another one may."""
+
+
+class _Interrupted(Exception):  # noqa: N818 - never leaves this module
+    """A connection broke off; going on from there may help."""
+
+
+def fetch(
+    addresses: Sequence[str],
+    part: Path,
+    check: Callable[[Path], None],
+    *,
+    attempts: int = ATTEMPTS,
+    progress: Progress = lambda *_: None,
+) -> None:
+    """Fill `part` with the file from the first address that gives it; go on from what is in it already.
+
+    Args:
+        addresses: where the file is to be had, the best first.
+        part: where to write; what could not be completed stays, what `check` refuses does not.
+        check: raises a FommError where the whole file is not the right one.
+        attempts: in a row that bring nothing new, after which an address is given up.
+        progress: told of the bytes.
+
+    Raises:
+        FommError: no address gives it; the message lists why.
+        OSError: it cannot be written.
+    """
+    problems = []
+    again = addresses[: part.exists()]  # an old beginning, not the address, may be to blame
+    for address in (*again, *addresses):
+        place = urlsplit(address).netloc or address
+        logger.info("downloading %s from %s", Path(urlsplit(address).path).name, place)
+        try:
+            _fetch_from(address, part, attempts, progress)
+            check(part)
+        except _Unusable as problem:
+            problems.append(f"{place}: {problem}")
+        except FommError as problem:
+            part.unlink()
+            problems.append(f"{place}: {problem}")
+        else:
+            return
+    raise FommError("; ".join(problems))
+
+
+def _fetch_from(address: str, part: Path, attempts: int, progress: Progress) -> None:
+    """Fill `part`, from where it ends; go on after interruptions as long as the attempts bring something."""
+    idle = 0
+    while True:
+        before = _size(part)
+        try:
+            _receive(address, part, progress)
+        except _Interrupted as problem:
+            idle = idle + 1 if _size(part) <= before else 0
+            if idle == attempts:
+                raise _Unusable(str(problem)) from problem
+            continue
+        return
+
+
+def _receive(address: str, part: Path, progress: Progress) -> None:
+    """One connection: append what is missing, or begin anew where the server cannot begin in the middle."""
+    start = _size(part)
+    headers = {"User-Agent": f"fomm/{__version__}", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    try:
+        request = Request(address, headers=headers)  # noqa: S310 - addresses of ours
+        with _connection_problems(), urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
+            if answer.status != 206:
+                start = 0
+            total = _total(answer, start)
+            _refuse_page(answer.headers.get_content_type())
+            with part.open("ab" if start else "wb") as file:
+                for done in _copied(answer, file, start):
+                    progress(part.stem, done, total)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416 and start:  # there is nothing after the end of a whole file, or of a longer one
+            if error.headers.get("Content-Range", "").endswith(f"/{start}"):
+                return
+            part.unlink()
+            raise _Interrupted("the file there is another one") from error
+        raise _Unusable(f"HTTP {error.code} {error.reason}") from error
+    if total is not None and _size(part) != total:
+        raise _Interrupted(f"the connection ended after {_size(part)} of {total} bytes")
+
+
+@contextmanager
+def _connection_problems() -> Iterator[None]:
+    """Say what went wrong with a connection, and whether trying again may help."""
+    try:
+        yield
+    except HTTPError:
+        raise
+    except TimeoutError as error:
+        raise _Interrupted(f"nothing came for {TIMEOUT} seconds") from error
+    except URLError as error:
+        raise (_Interrupted if isinstance(error.reason, TimeoutError) else _Unusable)(str(error.reason)) from error
+    except (ConnectionError, HTTPException) as error:
+        raise _Interrupted(f"the connection broke ({error})") from error
+
+
+def _copied(answer: HTTPResponse, file: object, start: int) -> Iterator[int]:
+    """Write the answer to a file; yields how many bytes there are after each piece."""
+    done = start
+    while chunk := answer.read1(_CHUNK):
+        if done == 0:
+            _refuse_page("text/html" if chunk.lstrip()[:1] == b"<" else "")
+        file.write(chunk)  # type: ignore[attr-defined]
+        done += len(chunk)
+        yield done
+
+
+def _refuse_page(content_type: str) -> None:
+    if content_type in ("text/html", "application/xhtml+xml"):
+        raise _Unusable("it gives a web page instead of the file")
+
+
+def _total(answer: HTTPResponse, start: int) -> int | None:
+    """Size of the whole file, as the server tells it."""
+    if match := re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", "")):
+        if int(match[1]) != start:
+            raise _Unusable("it answers with another part of the file than was asked for")
+        return int(match[2])
+    length = answer.headers.get("Content-Length")
+    return None if length is None else start + int(length)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
