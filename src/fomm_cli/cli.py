@@ -16,7 +16,20 @@ from types import FrameType
 from typing import NoReturn
 
 from fomm_cli import __version__
-from fomm_cli.commands import animate, batch, check, convert, crop, download, evaluate, info, reconstruct, train
+from fomm_cli.commands import (
+    animate,
+    batch,
+    check,
+    convert,
+    crop,
+    download,
+    evaluate,
+    info,
+    reconstruct,
+    score,
+    study,
+    train,
+)
 from fomm_cli.errors import FommError, InputError
 
 logger = logging.getLogger("fomm_cli")
@@ -92,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fomm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (animate, batch, check, convert, crop, download, evaluate, info, reconstruct, train):
+    for command in (animate, batch, check, convert, crop, download, evaluate, info, reconstruct, score, study, train):
         command.add_to(commands)
     return parser
 

@@ -270,3 +270,33 @@ class EvaluateJob(ReconstructJob):
 
     previous: Path | None = None
     perceptual: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Score how well a result takes over the movement of its driving video.
+
+    Attributes:
+        result: the animated video.
+        driving_video: what it was animated with.
+        source_image: what it was made from; None for the first frame of the result.
+        checkpoint: the model asked where no face is found; None for the small model in the package.
+        config: bundled name or file; None for the checkpoint's own.
+        device: auto, cpu, cuda, cuda:N or mps.
+        csv: where to write the curves and scores of every frame.
+        plot: where to draw them: .png, .svg or .pdf.
+    """
+
+    result: Path
+    driving_video: Path
+    source_image: Path | None = None
+    checkpoint: Path | None = None
+    config: str | None = None
+    device: str = "auto"
+    csv: Path | None = None
+    plot: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        suffix = "" if self.plot is None else self.plot.suffix.lower()
+        _require(self.plot is None or suffix in (".png", ".svg", ".pdf"), "--plot", self.plot, "a name that ends in .png, .svg or .pdf")
