@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -39,14 +38,15 @@ class Scored:
         times: of the frames that were compared, in seconds, (N,).
         driving: curves of the driving face by name, (N,) each; empty where no face was found.
         result: likewise of the result.
-        shape: how much wider for its height the result's face is than at first, in each frame, (N,), or empty.
+        distortion: mean change of the face's width by height since the first frame that the driving face does not
+            have, as a fraction; None where no face was found.
     """
 
     scores: Scores
     times: np.ndarray
     driving: dict[str, np.ndarray]
     result: dict[str, np.ndarray]
-    shape: np.ndarray
+    distortion: float | None
 
 
 def score(job: ScoreJob, progress: Progress = lambda *_: None) -> Scored:
@@ -69,7 +69,12 @@ class Scorer:
     """Scores results of one driving video, which is looked at once."""
 
     def __init__(
-        self, driving: Clip, finder: FaceFinder, load: Callable[[], Animator], progress: Progress = lambda *_: None
+        self,
+        driving: Clip,
+        finder: FaceFinder,
+        load: Callable[[], Animator],
+        progress: Progress = lambda *_: None,
+        driving_face: FaceTrack | None = None,
     ) -> None:
         """Take what is needed.
 
@@ -78,16 +83,20 @@ class Scorer:
             finder: one that knows landmarks, expressions and poses.
             load: gives the model, whose key points are asked where no face is found.
             progress: told of the frames that were looked at.
+            driving_face: of the driving video, where it is known already.
         """
+        self._face = driving_face
         self._driving = driving
         self._finder = finder
         self._load = load
         self._progress = progress
 
-    @cached_property
+    @property
     def driving_face(self) -> FaceTrack:
         """The face of the driving video."""
-        return self._track(self._driving, "driving video")
+        if self._face is None:
+            self._face = self._track(self._driving, "driving video")
+        return self._face
 
     @cached_property
     def _animator(self) -> Animator:
@@ -126,13 +135,13 @@ class Scorer:
         shown = driving.seen
         driving, result = driving[shown], result[shown]
         scores = replace(scores, notes=scores.notes + notes)
-        return Scored(scores, driving.times, curves(driving), curves(result), _shape(result))
+        return Scored(scores, driving.times, curves(driving), curves(result), _distortion(driving, result))
 
     def _by_points(self, result: Clip, reason: str) -> Scored:
         driving, found = self._driving_points, self._points(result, "result, key points")
         of_driving, of_result = matched(driving.times, found.times)
         scores = score_points(driving[of_driving], found[of_result], reason)
-        return Scored(scores, driving.times[of_driving], {}, {}, np.empty(0))
+        return Scored(scores, driving.times[of_driving], {}, {}, None)
 
     def _track(self, clip: Clip, what: str) -> FaceTrack:
         return track_face(((float(time), picture) for time, picture in self._frames(clip, what)), self._finder)
@@ -159,10 +168,12 @@ def _first_frame(clip: Clip) -> np.ndarray:
         return next(frames).image
 
 
-def _shape(track: FaceTrack) -> np.ndarray:
-    """Width by height of the face's outline, as a share of the first."""
-    if not track.seen.any():
-        return np.full(len(track), np.nan)
-    width, height = np.ptp(track.landmarks[:, OVAL], axis=1).T
-    first = int(np.argmax(track.seen))
-    return np.asarray(width / height / (width[first] / height[first]))
+def _distortion(driving: FaceTrack, result: FaceTrack) -> float | None:
+    seen = result.seen
+    if not seen.any():
+        return None
+    shapes = []
+    for track in (driving[seen], result[seen]):
+        width, height = np.ptp(track.landmarks[:, OVAL], axis=1).T
+        shapes.append(np.log(width / height) - np.log(width[0] / height[0]))
+    return float(np.abs(shapes[1] - shapes[0]).mean())

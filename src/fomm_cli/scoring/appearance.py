@@ -14,7 +14,7 @@ from fomm_cli.scoring.mesh import PROPORTIONS, distance
 
 ANOTHER_PROPORTIONS = 0.06
 """Median distance of the proportions of two people, less that of two frames of one, over ten clips."""
-ANOTHER_LOOK = 0.33
+ANOTHER_LOOK = 0.31
 """The same of the features of their faces."""
 FLICKER = 0.03
 """Change of brightness from frame to frame, back and forth, at which a result is useless; the range is 0 to 1."""
@@ -47,7 +47,9 @@ def proportions(track: FaceTrack) -> np.ndarray:
 
 def look(track: FaceTrack) -> np.ndarray:
     """Histograms of oriented gradients of the aligned faces (Dalal and Triggs, CVPR 2005), unit vectors, (N, F)."""
-    rows = [hog(patch, pixels_per_cell=(12, 12), cells_per_block=(2, 2), feature_vector=True) for patch in track.patches]
+    rows = [
+        hog(patch, pixels_per_cell=(16, 16), cells_per_block=(2, 2), feature_vector=True) for patch in track.patches
+    ]
     vectors = np.stack(rows)
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6))
 

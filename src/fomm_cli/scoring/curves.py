@@ -67,6 +67,8 @@ MOUTH_MOTION = ("gap", "width", "jaw", "pucker", "smile")
 
 def curves(track: FaceTrack) -> dict[str, np.ndarray]:
     """Every channel of `CHANNELS` over the frames, (N,) each, as it is; NaN where there is no face."""
+    if not track.seen.any():
+        return {name: np.full(len(track), np.nan) for name in CHANNELS}
     points = track.landmarks
     sizes = face_size(points)
     shown = dict(zip(EXPRESSIONS, track.expressions.T, strict=True))
@@ -123,7 +125,7 @@ def _held(curve: np.ndarray, known: np.ndarray) -> np.ndarray:
     if not usable.any():
         return curve
     frames = np.arange(len(curve))
-    return np.where(seen, np.interp(frames, frames[usable], curve[usable]), np.nan)
+    return np.asarray(np.where(seen, np.interp(frames, frames[usable], curve[usable]), np.nan))
 
 
 def _placed(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -140,7 +140,7 @@ def interior(picture: np.ndarray, points: np.ndarray) -> float:
     lips = np.median([_colour(picture, point) for point in (points[list(OUTER_LIPS)] + inner) / 2], axis=0)
     inside = picture[rows, columns].astype(float)
     apart = np.minimum(*(np.linalg.norm(inside - colour, axis=1) for colour in (skin, lips)))
-    return float(np.count_nonzero(apart > _UNLIKE_SKIN * max(30.0, np.linalg.norm(skin))))
+    return float(np.count_nonzero(apart > _UNLIKE_SKIN * max(30.0, float(np.linalg.norm(skin)))))
 
 
 def _colour(picture: np.ndarray, point: np.ndarray) -> np.ndarray:

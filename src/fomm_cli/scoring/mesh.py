@@ -34,9 +34,9 @@ def distance(points: np.ndarray, one: int, other: int) -> np.ndarray:
 def polygon_area(corners: np.ndarray) -> np.ndarray:
     """Of polygons (N, K, 2), in squared units, (N,)."""
     x, y = corners[..., 0], corners[..., 1]
-    return np.abs((x * np.roll(y, -1, axis=-1) - y * np.roll(x, -1, axis=-1)).sum(axis=-1)) / 2
+    return np.asarray(np.abs((x * np.roll(y, -1, axis=-1) - y * np.roll(x, -1, axis=-1)).sum(axis=-1)) / 2)
 
 
 def face_size(points: np.ndarray) -> np.ndarray:
     """The square root of the area of each face, in pixels, (N, 478, 2) to (N,)."""
-    return np.sqrt(polygon_area(points[:, OVAL]))
+    return np.asarray(np.sqrt(polygon_area(points[:, OVAL])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.draw import polygon2mask
+from PIL import Image, ImageDraw
 
 from fomm_cli.scoring.agreement import FLOOR, agreement, movement
 from fomm_cli.scoring.appearance import identity, sharpness, steadiness
@@ -17,7 +17,7 @@ STUDY_PARTS = ("eyes", "mouth", "outline")
 
 _INSIDE_COUNTS = 0.25  # of the mouth, where the driving mouth opens
 _OVERLAP_COUNTS = 0.25  # of the outline
-_GRID = 64  # pixels of a face's size, to measure overlaps with
+_GRID = 48  # pixels of a face's size, to measure overlaps with
 _BLOCK = 10  # frames that resampling keeps together, since neighbours are alike
 _RESAMPLED = 400
 
@@ -198,8 +198,14 @@ def _masks(outlines: np.ndarray) -> np.ndarray:
     width, height = np.minimum(np.ceil((far - corner) * _GRID).astype(int) + 1, 16 * _GRID)
     places = (outlines - corner) * _GRID
     flat = places.reshape(-1, *places.shape[-2:])
-    drawn = [polygon2mask((height, width), corners[:, ::-1]) for corners in flat]  # type: ignore[no-untyped-call]
-    return np.stack(drawn).reshape(*outlines.shape[:2], height, width)
+    masks = np.stack([_filled_polygon(corners, (int(width), int(height))) for corners in flat])
+    return masks.reshape(*outlines.shape[:2], height, width)
+
+
+def _filled_polygon(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    mask = Image.new("1", size)
+    ImageDraw.Draw(mask).polygon([(x, y) for x, y in corners.tolist()], fill=1)
+    return np.asarray(mask)
 
 
 def _iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
