@@ -115,7 +115,7 @@ def _gaze(points: np.ndarray, corners: tuple[int, int], iris: int) -> np.ndarray
     across = np.stack((-axis[:, 1], axis[:, 0]), axis=1)
     offset = points[:, iris] - (left + right) / 2
     square = (axis**2).sum(axis=1)
-    return np.stack(((offset * axis).sum(axis=1), (offset * across).sum(axis=1)), axis=1) / square[:, None]
+    return np.asarray(np.stack(((offset * axis).sum(axis=1), (offset * across).sum(axis=1)), axis=1) / square[:, None])
 
 
 def _held(curve: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -21,6 +21,8 @@ EXPRESSIONS = (
 
 _EYES_IN_PATCH = ((0.32, 0.36), (0.68, 0.36))  # of its side
 _UNLIKE_SKIN = 0.22  # distance of a colour from that of skin and lips, in units of the brightness of the skin
+_PATIENCE = 3  # frames without a face, after which
+_SEARCHED = 10  # one frame in so many is searched, since a search in vain takes ten times as long as one that is not
 _LANDMARKS = 478
 _CHEEK = 2  # pixels about a landmark
 
@@ -68,15 +70,20 @@ class FaceTrack:
 def track_face(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) -> FaceTrack:
     """Follow the face that is largest where there is one first.
 
+    Where it stays away, only some of the frames are searched for it, and the others count as without a face.
+
     Args:
         frames: time in seconds and picture, uint8 (H, W, 3).
         finder: one that knows 478 landmarks, expressions and poses.
     """
     rows = []
     last: Face | None = None
-    for time, picture in frames:
-        face = _same(finder.find(picture), last)
+    missed = 0
+    for index, (time, picture) in enumerate(frames):
+        is_searched = missed < _PATIENCE or index % _SEARCHED == 0
+        face = _same(finder.find(picture), last) if is_searched else None
         last = face or last
+        missed = 0 if face else missed + 1
         rows.append((time, *_measures(picture, face)))
     columns = list(zip(*rows, strict=True))
     return FaceTrack(*(np.asarray(column) for column in columns))

@@ -20,6 +20,7 @@ MOUTHS = ("slightly open", "closed", "slightly open with teeth", "open with teet
 """From the best to the worst, as the students found."""
 
 _CLEAR = 0.5  # points; smaller differences are none
+_USABLE = 2.0  # points, below which nothing can get much worse
 _SMALL = 0.8  # height of a face in driving faces, below which it is clearly smaller
 _FEWEST = 5  # pictures for a correlation
 
@@ -90,6 +91,9 @@ def _small(study: Study, model: str) -> Finding:
     known = {part: loss for part, loss in losses.items() if loss is not None}
     if "total" not in known or "mouth" not in known:
         return Finding(claim, "cannot tell", "there are no results of smaller faces to compare", len(small))
+    if (reference := _mean(same, "total") or 0.0) < _USABLE:
+        text = f"even faces as large as the driving one get {reference:.1f} points, so there is little to lose"
+        return Finding(claim, "cannot tell", text, len(small) + len(same))
     parts = ", ".join(f"{part} {-known[part]:+.1f}" for part in STUDY_PARTS if part in known)
     text = (
         f"faces below {_SMALL:g} of the driving face's height get {-known['total']:+.1f} points against equal ones "
@@ -148,6 +152,8 @@ _CLAIMS: tuple[Callable[[Study, str], Finding], ...] = (_contrast, _small, _bord
 
 def _extremes(table: dict[str, list[Row]], group: str) -> list[tuple[str, int]]:
     """The best and the worst label of a group by the mean total."""
+    if any(row.basis == "landmarks" for rows in table.values() for row in rows):  # outlines alone do not compare
+        table = {label: [row for row in rows if row.basis == "landmarks"] for label, rows in table.items()}
     means = {label: mean for label, rows in table.items() if (mean := _mean(rows, "total")) is not None}
     if len(means) < 2:
         return []

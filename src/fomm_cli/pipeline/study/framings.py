@@ -18,7 +18,7 @@ PLACES = ("centre", "left", "right", "top", "top, eyes cut off")
 _LARGEST = 1.5  # heights of a face in a frame; beyond it there is skin only
 _EYES_ABOVE_MIDDLE = 0.18  # of the face's height
 _FEATHER = 0.04  # of the picture's side: how softly it ends in its surroundings
-_PATCHES = 6  # pixels that the surroundings are made of
+_BLUR = 0.02  # of the frame's side, of what surrounds the picture
 
 
 def size_series(driving: Framing, sizes: dict[str, float]) -> dict[str, Framing]:
@@ -59,7 +59,7 @@ def place_series(driving: Framing, places: dict[str, tuple[float, float]] | None
 
 
 def framed(picture: np.ndarray, face: Box, framing: Framing) -> np.ndarray:
-    """The portrait framed so; where it ends, soft patches of its colours go on.
+    """The portrait framed so; where it ends, the colours of its borders go on, blurred.
 
     Args:
         picture: uint8 (H, W, 3).
@@ -84,10 +84,18 @@ def framed(picture: np.ndarray, face: Box, framing: Framing) -> np.ndarray:
     size = (max(1, round(placed.width)), max(1, round(placed.height)))
     corners = (shown.left, shown.top, shown.right, shown.bottom)
     part = image.resize(size, Image.Resampling.LANCZOS, box=corners)
-    canvas = image.resize((_PATCHES, _PATCHES), Image.Resampling.BOX).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    corner = (round(placed.left), round(placed.top))
+    corner = (min(round(placed.left), SIDE - 1), min(round(placed.top), SIDE - 1))
+    canvas = _surroundings(part, corner)
     canvas.paste(part, corner, _soft_mask(size, corner))
     return np.asarray(canvas)
+
+
+def _surroundings(part: Image.Image, corner: tuple[int, int]) -> Image.Image:
+    """The pixels at the borders of a picture that is placed in the frame, carried on to the frame's, and blurred."""
+    columns = np.clip(np.arange(SIDE) - corner[0], 0, part.width - 1)
+    rows = np.clip(np.arange(SIDE) - corner[1], 0, part.height - 1)
+    carried_on = np.asarray(part)[rows[:, None], columns]
+    return Image.fromarray(carried_on).filter(ImageFilter.GaussianBlur(_BLUR * SIDE))
 
 
 def _soft_mask(size: tuple[int, int], corner: tuple[int, int]) -> Image.Image:

@@ -118,7 +118,7 @@ def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
 
 def _models(job: StudyJob) -> list[Model]:
     if not job.checkpoints:
-        return [Model("small model", None, job.configs[0] if job.configs else None)]
+        return [Model("small", None, job.configs[0] if job.configs else None)]
     configs = list(job.configs) or [None]
     configs = configs * len(job.checkpoints) if len(configs) == 1 else configs
     stems = Counter(path.stem for path in job.checkpoints)
