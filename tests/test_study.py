@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import runpy
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import pytest
 from PIL import Image
 
 from batch_helpers import CHECKPOINT, CONFIG
+from conftest import REPOSITORY
 from fomm_cli.cli import main
 from fomm_cli.errors import InputError
 from fomm_cli.faces.framing import FACE_ASPECT, Framing
@@ -192,6 +194,23 @@ def test_report_has_all_its_files(study: tuple[Path, Study]) -> None:
         assert read_image(folder / "charts" / f"{chart}.png").shape[1] > 400
     assert "n = 1" in (folder / "charts" / "size.svg").read_text(encoding="utf-8")
     assert read_image(folder / "sheets" / "size.png").shape[0] > 3 * 192
+
+
+def test_documentation_takes_its_figures_from_the_study(study: tuple[Path, Study], tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    page = tmp_path / "study.md"
+    page.write_text("before\n<!-- figures -->\nof yesterday\n<!-- /figures -->\nafter\n", encoding="utf-8")
+    runpy.run_path(str(REPOSITORY / "docs" / "study" / "make.py"))["write_docs"](study[0], page)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- figures -->\nDriving video: nod.mp4, 20 frames.")
+    assert text.endswith("<!-- /figures -->\nafter\n")
+    assert "yesterday" not in text
+    for finding in findings(study[1]):
+        assert finding.text in text
+    linked = re.findall(r"\]\(([^)]*)\)", text)
+    assert len(linked) == 4  # three charts, and the sheet of sizes; that of kinds is not shown
+    assert all((tmp_path / name).is_file() for name in linked)
+    assert "<!-- figures -->" in (REPOSITORY / "docs" / "study.md").read_text(encoding="utf-8")
 
 
 def test_page_needs_no_other_file_and_escapes_what_it_shows(study: tuple[Path, Study]) -> None:

@@ -80,7 +80,8 @@ def _draw_bars(path: Path, group: str, tables: dict[str, dict[str, list[Row]]]) 
             counts = [len(table.get(label, [])) for label in labels]
             ticks = [f"{label}\nn = {count}" for label, count in zip(labels, counts, strict=True)]
             axis.set_xticks(range(len(labels)), ticks, fontsize=9)
-            axis.set_ylim(0, 10.4)
+            axis.set_ylim(0, 11.6)  # room for the legend
+            axis.set_yticks(range(0, 11, 2))
             axis.set_ylabel("points of 10")
             axis.set_title(f"{GROUPS.get(group, group)}: {model}", fontsize=10)
             axis.grid(axis="y", alpha=0.3)

@@ -46,7 +46,7 @@ def findings(study: Study, agreements: Sequence[Agreement] = ()) -> list[Finding
     """Everything that can be said: of each model, of the models together, of the raters."""
     found = []
     for model in study.models:
-        whose = f"{model}: " if len(study.models) > 1 else ""
+        whose = f"with {model}, " if len(study.models) > 1 else ""
         for judge in _CLAIMS:
             finding = judge(study, model)
             found.append(Finding(finding.claim, finding.verdict, whose + finding.text, finding.samples))

@@ -77,6 +77,11 @@ def write_sheet(target: Path, title: str, rows: Sequence[Row], folder: Path) -> 
         sheet.save(part)
 
 
+def without_driving(sheet: np.ndarray) -> np.ndarray:
+    """A contact sheet, uint8 (H, W, 3), without the line of the driving video."""
+    return np.concatenate((sheet[: 2 * _LINE], sheet[2 * _LINE + SIDE :]))
+
+
 def _strip(view: Path) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
     """Source, and some pairs of driving frame and result, evenly over time."""
     pictures = [frame.image for frame in open_clip(view).frames()]
