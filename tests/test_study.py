@@ -28,6 +28,7 @@ from fomm_cli.faces.framing import FACE_ASPECT, Framing
 from fomm_cli.geometry import Box
 from fomm_cli.media.image import read_image
 from fomm_cli.media.video_writer import open_writer
+from fomm_cli.models.bundled import sample
 from fomm_cli.pipeline.study.findings import Finding, findings
 from fomm_cli.pipeline.study.framings import PLACES, SIDE, SIZES, framed, place_series, size_series
 from fomm_cli.pipeline.study.ratings import Rating, agreements, krippendorff_alpha, mean_points, read_ratings
@@ -308,7 +309,7 @@ def test_ratings_alone_are_merged_into_a_study(study: tuple[Path, Study], tmp_pa
     shutil.copytree(folder, mine)
     ratings = tmp_path / "ratings.csv"
     lines = [f"{rater},{one.result},{index},{index},{index}" for rater in "ab" for index, one in enumerate(made.rows)]
-    ratings.write_text("\n".join(["rater,result,eyes,mouth,outline", *lines]))
+    ratings.write_text("\n".join(["rater,result,eyes,mouth,outline", *lines, "b,another.mp4,0,0,0"]))
     assert main(["study", "-o", str(mine), "--ratings", str(ratings), "-q"]) == 0
     with (mine / "study.csv").open(encoding="utf-8", newline="") as file:
         assert [line["people_total"] for line in csv.DictReader(file)] == ["0.00", "2.50", "5.00", "7.50", "10.00"]
@@ -323,6 +324,7 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path, capsys: pytest.Capt
         [],
         ["-s", "a.png"],
         ["-d", "a.mp4"],
+        ["-s", str(tmp_path / "none.png"), "-d", str(sample()[1])],
         ["--ratings", str(tmp_path / "none.csv")],
         ["-s", "a.png", "-d", "a.mp4", "--places", "off=2,0"],
         ["-s", "a.png", "-d", "a.mp4", "--sizes", "big"],

@@ -69,7 +69,10 @@ def matched(driving: np.ndarray, result: np.ndarray) -> tuple[np.ndarray, np.nda
     Returns:
         Indices of driving frames (L,) and of result frames (L,); what lies beyond the result's end is left out.
     """
-    nearest = np.abs(driving[:, None] - result[None]).argmin(axis=1)
+    after = np.clip(np.searchsorted(result, driving), 1, max(1, len(result) - 1))
+    before = after - 1
+    after = np.minimum(after, len(result) - 1)
+    nearest = np.where(driving - result[before] <= result[after] - driving, before, after)
     step = float(np.median(np.diff(result))) if len(result) > 1 else np.inf
     kept = np.flatnonzero(driving <= result[-1] + step)
     return kept, nearest[kept]

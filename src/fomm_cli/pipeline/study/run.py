@@ -20,6 +20,7 @@ from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
 from fomm_cli.geometry import Box
 from fomm_cli.hashing import sha256_of
 from fomm_cli.jobs import AnimateJob, BatchJob, StudyJob
+from fomm_cli.media.checks import check_exists
 from fomm_cli.media.image import read_image
 from fomm_cli.media.output import replacing
 from fomm_cli.media.video_reader import Clip, open_clip
@@ -83,12 +84,20 @@ def study(job: StudyJob, progress: Progress = lambda *_: None) -> StudyResult:
         except KeyboardInterrupt:
             raise InterruptedByUserError("interrupted", "The same command goes on from there") from None
         done.save(job.out / _STUDY)
+    known = {row.result for row in done.rows}
+    if unknown := sorted({rating.result for rating in ratings} - known):
+        logger.warning(
+            "%s rates %d result(s) that are not of this study, such as %s", job.ratings, len(unknown), unknown[0]
+        )
+    ratings = [rating for rating in ratings if rating.result in known]
     page, findings = write_report(job.out, done, ratings)
     return StudyResult(page, len(done.rows), done.failed, tuple(finding.text for finding in findings))
 
 
 def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
     driving = open_clip(driving_video, max_frames=job.max_frames)
+    for picture in job.source_images:
+        check_exists(picture)
     models = _models(job)
     job.out.mkdir(parents=True, exist_ok=True)
     with open_finder("mediapipe") as finder:
