@@ -149,6 +149,15 @@ def test_findings_follow_the_figures() -> None:
     assert [finding.verdict for finding in claims(Study("nod.mp4", 50, (row("same", 7),), {}))] == ["cannot tell"] * 4
 
 
+def test_where_all_fails_the_figures_cannot_tell() -> None:
+    hopeless = [
+        replace(row("person", 0.1 * index, group="kind"), features=Features(0.5, 0.5, 0.5, 9, 9, mouth))
+        for index, mouth in enumerate(("open with teeth", "closed", "slightly open", "closed", "slightly open"))
+    ]
+    study = Study("nod.mp4", 50, (row("same", 1), row("smaller", 0.2, size=0.6), *hopeless), {})
+    assert [finding.verdict for finding in claims(study)] == ["cannot tell"] * 4
+
+
 def test_models_are_compared_picture_by_picture() -> None:
     rows = [row("same", 5), row("smaller", 4), row("larger", 6)]
     other = [

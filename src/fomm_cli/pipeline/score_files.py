@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fomm_cli.media.output import replacing
-from fomm_cli.pipeline.charts import drawn
+from fomm_cli.pipeline.figures import drawn
 from fomm_cli.pipeline.score import Scored
 from fomm_cli.scoring.curves import CHANNELS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fomm_cli.pipeline.charts import drawn
+from fomm_cli.pipeline.figures import drawn
 from fomm_cli.pipeline.study.rows import Row, Study
 from fomm_cli.scoring.rubric import STUDY_PARTS
 

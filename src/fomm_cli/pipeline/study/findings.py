@@ -70,8 +70,11 @@ def _contrast(study: Study, model: str) -> Finding:
     ]  # fmt: skip
     totals = [row.scores["total"].value for row in rows]
     columns = {name: [float(getattr(row.features, name)) for row in rows] for name in ("contrast", "whites")}
-    if len(rows) < _FEWEST or any(len(set(column)) < 2 for column in (totals, *columns.values())):
+    if len(rows) < _FEWEST:
         text = f"{len(rows)} picture(s) with a face in equal framings are too few; add some with --kind"
+        return Finding(claim, "cannot tell", text, len(rows))
+    if max(totals) < _USABLE or any(len(set(column)) < 2 for column in (totals, *columns.values())):
+        text = f"the {len(rows)} pictures in equal framings hardly differ, or none gets points to compare"
         return Finding(claim, "cannot tell", text, len(rows))
     rho = {name: float(spearmanr(column, totals).statistic) for name, column in columns.items()}
     text = (
@@ -144,7 +147,10 @@ def _mouths(study: Study, model: str) -> Finding:
         return Finding(claim, "cannot tell", text, samples)
     text = "mouths get " + ", ".join(f"{mean:.1f} points {kind} (n = {count})" for kind, mean, count in means)
     values = [mean for _, mean, _ in means]
-    return Finding(claim, "agrees" if values == sorted(values, reverse=True) else "disagrees", text, samples)
+    if max(values) < _USABLE:
+        return Finding(claim, "cannot tell", f"{text}: there is little to lose", samples)
+    in_order = values == sorted(values, reverse=True) and values[0] - values[-1] > _CLEAR
+    return Finding(claim, "agrees" if in_order else "disagrees", text, samples)
 
 
 _CLAIMS: tuple[Callable[[Study, str], Finding], ...] = (_contrast, _small, _border, _mouths)

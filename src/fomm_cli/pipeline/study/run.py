@@ -130,11 +130,9 @@ def _models(job: StudyJob) -> list[Model]:
         return [Model("small", None, job.configs[0] if job.configs else None)]
     configs = list(job.configs) or [None]
     configs = configs * len(job.checkpoints) if len(configs) == 1 else configs
-    stems = Counter(path.stem for path in job.checkpoints)
-    names = [
-        path.stem if stems[path.stem] == 1 else f"{path.stem}-{number}"
-        for number, path in enumerate(job.checkpoints, start=1)
-    ]
+    stems = [path.name.split(".")[0] for path in job.checkpoints]  # of vox-cpk.pth.tar, too
+    counts = Counter(stems)
+    names = [stem if counts[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]
     return [Model(*each) for each in zip(names, job.checkpoints, configs, strict=True)]
 
 
