@@ -344,6 +344,28 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "study").exists()
 
 
+def test_missing_matplotlib_is_told_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fomm_cli.pipeline.figures.find_spec", lambda _: None)
+    assert main(["study", "-s", "a.png", "-d", "a.mp4"]) == 2
+    assert main(["score", "a.mp4", "-d", "a.mp4", "--plot", "a.png"]) == 2
+    assert capsys.readouterr().err.count("pip install matplotlib") == 2
+
+
+def test_a_study_without_results_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    empty = Study("nod.mp4", 9, (), {"small/a.mp4": "the model is too new"})
+    monkeypatch.setattr("fomm_cli.pipeline.study.run._work", lambda *_: empty)
+    assert main(["study", "-s", "a.png", "-d", "a.mp4", "-o", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "small/a.mp4: the model is too new" in told
+    assert len(told.splitlines()) == 1
+    assert not (tmp_path / "study.html").exists()
+
+
 @pytest.fixture
 def home(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache folder with MediaPipe's model."""

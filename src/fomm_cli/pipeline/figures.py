@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,21 @@ def drawn(path: Path, rows: int, columns: int, size: tuple[float, float]) -> Ite
         figure.savefig(part, dpi=110, metadata=no_date)
 
 
+def require_matplotlib() -> None:
+    """Fail before the work that is to be drawn, rather than after it.
+
+    Raises:
+        InputError: Matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError("Matplotlib is not installed", "Type: pip install matplotlib")
+
+
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, np.ndarray]:
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("Matplotlib is not installed", "Type: pip install matplotlib") from error
+    require_matplotlib()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fomm"})
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fomm_cli import __version__
-from fomm_cli.errors import InterruptedByUserError
+from fomm_cli.errors import FommError, InterruptedByUserError
 from fomm_cli.faces.finder import open_finder
 from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
 from fomm_cli.geometry import Box
@@ -27,6 +27,7 @@ from fomm_cli.media.video_reader import Clip, open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.pipeline.animator import Animator
 from fomm_cli.pipeline.batch.run import run_batch
+from fomm_cli.pipeline.figures import require_matplotlib
 from fomm_cli.pipeline.score import Scored, Scorer
 from fomm_cli.pipeline.study.ratings import read_ratings
 from fomm_cli.pipeline.study.report import write_report
@@ -73,8 +74,9 @@ def study(job: StudyJob, progress: Progress = lambda *_: None) -> StudyResult:
 
     Raises:
         InterruptedByUserError: Ctrl-C; what is done stays done.
-        FommError: what else went wrong.
+        FommError: what else went wrong, such as no Matplotlib.
     """
+    require_matplotlib()
     ratings = [] if job.ratings is None else read_ratings(job.ratings)
     if job.driving_video is None:
         done = Study.load(job.out / _STUDY)
@@ -84,6 +86,9 @@ def study(job: StudyJob, progress: Progress = lambda *_: None) -> StudyResult:
         except KeyboardInterrupt:
             raise InterruptedByUserError("interrupted", "The same command goes on from there") from None
         done.save(job.out / _STUDY)
+    if not done.rows:
+        name, why = next(iter(done.failed.items()))
+        raise FommError(f"there is no result to score: {name}: {why}", "The same command tries them again")
     known = {row.result for row in done.rows}
     if unknown := sorted({rating.result for rating in ratings} - known):
         logger.warning(
