@@ -16,13 +16,43 @@ from types import FrameType
 from typing import NoReturn
 
 from fomm_cli import __version__
-from fomm_cli.commands import animate, batch, check, convert, crop, download, evaluate, info, motion, reconstruct, train
+from fomm_cli.commands import (
+    animate,
+    batch,
+    check,
+    convert,
+    crop,
+    download,
+    evaluate,
+    info,
+    motion,
+    reconstruct,
+    score,
+    study,
+    train,
+)
 from fomm_cli.errors import FommError, InputError
 
 logger = logging.getLogger("fomm_cli")
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+
+COMMANDS = (
+    animate,
+    batch,
+    check,
+    convert,
+    crop,
+    download,
+    evaluate,
+    info,
+    motion,
+    reconstruct,
+    score,
+    study,
+    train,
+)
 
 EPILOG = """\
 examples:
@@ -92,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fomm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (animate, batch, check, convert, crop, download, evaluate, info, motion, reconstruct, train):
+    for command in COMMANDS:
         command.add_to(commands)
     return parser
 

@@ -302,3 +302,92 @@ class EvaluateJob(ReconstructJob):
 
     previous: Path | None = None
     perceptual: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Score how well a result takes over the movement of its driving video.
+
+    Attributes:
+        result: the animated video.
+        driving_video: what it was animated with.
+        source_image: what it was made from; None for the first frame of the result.
+        checkpoint: the model asked where no face is found; None for the small model in the package.
+        config: bundled name or file; None for the checkpoint's own.
+        device: auto, cpu, cuda, cuda:N or mps.
+        csv: where to write the curves and scores of every frame.
+        plot: where to draw them: .png, .svg or .pdf.
+    """
+
+    result: Path
+    driving_video: Path
+    source_image: Path | None = None
+    checkpoint: Path | None = None
+    config: str | None = None
+    device: str = "auto"
+    csv: Path | None = None
+    plot: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        suffix = "" if self.plot is None else self.plot.suffix.lower()
+        _require(
+            self.plot is None or suffix in (".png", ".svg", ".pdf"),
+            "--plot",
+            self.plot,
+            "a name that ends in .png, .svg or .pdf",
+        )
+
+
+@dataclass(frozen=True)
+class StudyJob:
+    """Animate portraits in many framings, and other pictures, with one driving video, and score the results.
+
+    Attributes:
+        out: folder of the study; results that are there already are kept.
+        source_images: portraits that the series of sizes and places are made from.
+        driving_video: what moves them; None to write the report of the study in `out` anew.
+        sizes: heights of the face in heights of the driving face, by name; None for those of the study.
+        places: middle of the face as (x, y) in fractions of the frame, by name; None for those of the study.
+        kinds: further pictures, as ``label=picture``, ``label=folder``, a folder of such folders, or a CSV with the
+            columns kind and picture.
+        checkpoints: one for each model to compare; none for the small model in the package.
+        configs: one for each checkpoint, or one for all, or none; None is the checkpoint's own.
+        max_frames: of the driving video.
+        ratings: CSV with the points that people have given.
+        device: auto, cpu, cuda, cuda:N or mps.
+        workers: processes that animate.
+        threads: processor threads for all of them; None for all cores.
+    """
+
+    out: Path
+    source_images: tuple[Path, ...] = ()
+    driving_video: Path | None = None
+    sizes: tuple[tuple[str, float], ...] | None = None
+    places: tuple[tuple[str, tuple[float, float]], ...] | None = None
+    kinds: tuple[str, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
+    configs: tuple[str | None, ...] = ()
+    max_frames: int | None = None
+    ratings: Path | None = None
+    device: str = "auto"
+    workers: int = 1
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(self.workers > 0, "--workers", self.workers, "1 or more")
+        _require(self.threads is None or self.threads > 0, "--threads", self.threads, "1 or more")
+        _require(self.max_frames is None or self.max_frames > 1, "--max_frames", self.max_frames, "2 or more")
+        pictures = bool(self.source_images or self.kinds)
+        if pictures and self.driving_video is None:
+            raise InputError("--driving_video is missing", "Give the video that moves the pictures")
+        if not pictures and self.driving_video is not None:
+            raise InputError("there is nothing to animate", "Give --source_image, or --kind label=picture, or both")
+        if not pictures and self.ratings is None:
+            raise InputError("there is nothing to do", "Give --source_image and --driving_video, or --ratings")
+        if len(self.configs) not in (0, 1, len(self.checkpoints)):
+            raise InputError("there are more --config than --checkpoint", "Give one for each, or one for all")
+        for name, place in self.places or ():
+            allowed = "x,y from 0 to 1, fractions of the frame"
+            _require(all(0 <= value <= 1 for value in place), f"--places {name}", "{:g},{:g}".format(*place), allowed)

@@ -14,6 +14,7 @@ from fomm_cli.faces.finder import Face, Pose
 from fomm_cli.faces.framing import LARGE, SMALL, framing_in
 from fomm_cli.geometry import Box
 
+Mouth = Literal["closed", "slightly open", "open", "slightly open with teeth", "open with teeth"]
 Verdict = Literal["good", "fair", "poor"]
 VERDICTS: tuple[Verdict, ...] = ("good", "fair", "poor")
 
@@ -23,6 +24,11 @@ _MESH_EYES = (33, 133, 263, 362)  # corners of the eyes
 _DOTS_EYES = (36, 39, 42, 45)
 _MESH_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 _DOTS_LIPS = (60, 61, 62, 63, 64, 65, 66, 67)
+_MESH_EYELIDS = (
+    (33, 160, 159, 158, 133, 153, 145, 144),
+    (362, 385, 386, 387, 263, 373, 374, 380),
+)
+_WHITE = 0.72  # least share of the brightest colour in a white that the dullest has
 _OPEN = 0.03  # gap between the lips, in heights of the face
 _WIDE_OPEN = 0.12
 _TEETH_SHARE = 0.25  # of the opening, that is bright and without colour
@@ -137,18 +143,28 @@ def judge_start(source: Pose, driving: Pose) -> Finding:
     return Finding("first frame", "fair" if apart <= _FAR_APART else "poor", text, "--find_best_frame")
 
 
-def _judge_mouth(picture: np.ndarray, face: Face) -> Finding:
-    """The study: slightly open without teeth beats closed, beats teeth."""
+def mouth_of(picture: np.ndarray, face: Face) -> Mouth:
+    """How the mouth of a face with landmarks is held in a picture, uint8 (H, W, 3)."""
     lips = _of(face, _MESH_LIPS, _DOTS_LIPS)
     gap = Box.around(lips).height / face.box.height
-    flag = "use a picture with the lips slightly open or closed"
     if gap < _OPEN:
-        return Finding("mouth", "good", "the mouth is closed; slightly open without teeth would be better still")
+        return "closed"
     if _teeth_share(picture, lips) > _TEETH_SHARE:
-        return Finding("mouth", "poor", "teeth show: they will be torn when the mouth moves", flag)
-    if gap > _WIDE_OPEN:
+        return "open with teeth" if gap > _WIDE_OPEN else "slightly open with teeth"
+    return "open" if gap > _WIDE_OPEN else "slightly open"
+
+
+def _judge_mouth(picture: np.ndarray, face: Face) -> Finding:
+    """The study: slightly open without teeth beats closed, beats teeth."""
+    mouth = mouth_of(picture, face)
+    flag = "use a picture with the lips slightly open or closed"
+    if mouth == "closed":
+        return Finding("mouth", "good", "the mouth is closed; slightly open without teeth would be better still")
+    if mouth == "slightly open":
+        return Finding("mouth", "good", "the mouth is slightly open without teeth, which animates best")
+    if mouth == "open":
         return Finding("mouth", "fair", "the mouth is wide open", flag)
-    return Finding("mouth", "good", "the mouth is slightly open without teeth, which animates best")
+    return Finding("mouth", "poor", "teeth show: they will be torn when the mouth moves", flag)
 
 
 def _teeth_share(picture: np.ndarray, lips: np.ndarray) -> float:
@@ -178,11 +194,35 @@ def _judge_exposure(grey: np.ndarray) -> Finding:
     return Finding("exposure", "good", "the face is exposed well")
 
 
-def _judge_contrast(grey: np.ndarray) -> Finding:
+def feature_contrast(picture: np.ndarray, face: Box) -> float:
+    """How far eyes, brows and lips stand out from the skin, in grey levels, in a picture, uint8 (H, W, 3)."""
+    return _contrast(_measured(picture, face))
+
+
+def eye_whites(picture: np.ndarray, face: Face) -> float:
+    """How much of the face are whites of the eyes, in thousandths, for a face with 478 landmarks."""
+    assert face.landmarks is not None  # noqa: S101 - the callers have looked
+    white = 0
+    for lids in _MESH_EYELIDS:
+        outline = face.landmarks[list(lids)]
+        rows, columns = polygon(outline[:, 1], outline[:, 0], picture.shape[:2])  # type: ignore[no-untyped-call]
+        if len(rows):
+            inside = picture[rows, columns].astype(float)
+            brightest, dullest = inside.max(axis=1), inside.min(axis=1)
+            bright = brightest > np.median(brightest)  # the darker half is iris, lashes and shadow
+            white += int(np.count_nonzero(bright & (dullest > _WHITE * brightest)))
+    return 1000 * white / face.box.area
+
+
+def _contrast(grey: np.ndarray) -> float:
     low, high = np.percentile(grey, (10, 75))
+    return float(high - low) / 2
+
+
+def _judge_contrast(grey: np.ndarray) -> Finding:
     words = ("hardly stand out from the skin", "stand out little", "stand out from the skin")
     return _graded(
-        "contrast", (high - low) / 2, (_FLAT, _PALE), words, "raise the contrast of the picture", "the features "
+        "contrast", _contrast(grey), (_FLAT, _PALE), words, "raise the contrast of the picture", "the features "
     )
 
 

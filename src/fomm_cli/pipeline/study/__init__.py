@@ -1,0 +1,1 @@
+"""`fomm study`: which pictures animate well, measured."""
