@@ -84,6 +84,15 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     engine = parser.add_argument_group("engine")
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     engine.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
+    engine.add_argument(
+        "--engine", choices=("torch", "onnxruntime", "openvino"), default="torch",
+        help="what computes the frames (default: torch); the others need packages of their own and run on the CPU",
+    )  # fmt: skip
+    engine.add_argument(
+        "--precision", choices=("auto", "fp32", "bf16", "fp16", "int8"), default="auto",
+        help="of the layers: fp32 gives the original's numbers, auto (default) takes bf16 where it is computed in "
+        "hardware, int8 is OpenVINO's and calibrates itself first",
+    )  # fmt: skip
     engine.add_argument("--threads", type=int, metavar="N", help="processor threads to compute with (default: all)")
     engine.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
     engine.add_argument(
@@ -137,5 +146,5 @@ def _last_line(result: AnimateResult) -> str:
     beside = f", key points in {result.visualization}" if result.visualization else ""
     return (
         f"{result.path}: {result.frames} frames in {result.seconds:.1f} s ({speed:.1f} frames/s) "
-        f"on {result.device}{beside}"
+        f"on {result.device}, {result.engine} {result.precision}{beside}"
     )

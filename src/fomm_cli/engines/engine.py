@@ -60,7 +60,13 @@ class Engine(ABC):
             key_points: of the source, B = 1.
             poses: key points that it is to take, B = 1 each.
         """
+        raise NotImplementedError(f"{self.name} is always ready")
 
     @abstractmethod
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
         """Do what is done once for a source; arguments as in `calibrate`."""
+
+
+def each_alone(paint: Painter) -> Painter:
+    """Paint the frames of a batch one after the other."""
+    return lambda pose: torch.cat([paint(pose[index : index + 1]) for index in range(len(pose))])

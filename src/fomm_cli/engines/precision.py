@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 
 from fomm_cli.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 PRECISIONS = {
     "torch": ("fp32", "bf16", "fp16"),
@@ -30,10 +33,18 @@ def check_precision(engine: str, precision: str) -> None:
 
 
 def choose_precision(engine: str, precision: str, device_type: str) -> str:
-    """What `auto` means: bf16 where the hardware computes in it, or else fp32; anything else means itself."""
-    if precision != "auto":
-        return precision
-    return "bf16" if "bf16" in PRECISIONS[engine] and has_bf16(device_type) else "fp32"
+    """What `auto` means: bf16 where the hardware computes in it, or else fp32; anything else means itself.
+
+    Raises:
+        InputError: OpenVINO would quietly compute in fp32 instead.
+    """
+    if precision == "auto":
+        return "bf16" if "bf16" in PRECISIONS[engine] and has_bf16(device_type) else "fp32"
+    if precision == "bf16" and not has_bf16(device_type):
+        if engine == "openvino":
+            raise InputError("this processor does not compute in bf16", "Use --precision fp32 or int8")
+        logger.warning("this %s only emulates bf16, which is slower than --precision fp32", device_type)
+    return precision
 
 
 def has_bf16(device_type: str) -> bool:
@@ -43,7 +54,7 @@ def has_bf16(device_type: str) -> bool:
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device_type == "cpu" and platform.machine().lower() in {"x86_64", "amd64"}:
-        # the newest of these queries are not in every torch that we run on
+        # not every torch that we run on has both queries
         queries = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, query, bool)() for query in queries)
     return False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.engines.engine import Engine, Model, Painter
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone
 from fomm_cli.keypoints import KeyPoints
 
 BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # batches gain nothing on a CPU, and round differently
@@ -57,9 +57,7 @@ class ReferenceEngine(Engine):
 
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
         """Encode nothing yet."""
-        return lambda pose: torch.cat(
-            [self._frame(source, key_points, pose[index : index + 1]) for index in range(len(pose))]
-        )
+        return each_alone(lambda pose: self._frame(source, key_points, pose))
 
     def _frame(self, source: Tensor, key_points: KeyPoints, pose: KeyPoints) -> Tensor:
         encoded = self._generator.encode(source)
