@@ -16,10 +16,38 @@ from types import FrameType
 from typing import NoReturn
 
 from fomm_cli import __version__
-from fomm_cli.commands import animate, batch, check, convert, crop, download, evaluate, info, reconstruct, train
+from fomm_cli.commands import (
+    animate,
+    batch,
+    bench,
+    check,
+    convert,
+    crop,
+    download,
+    evaluate,
+    export,
+    info,
+    reconstruct,
+    train,
+)
 from fomm_cli.errors import FommError, InputError
 
 logger = logging.getLogger("fomm_cli")
+
+COMMANDS = (
+    animate,
+    batch,
+    bench,
+    check,
+    convert,
+    crop,
+    download,
+    evaluate,
+    export,
+    info,
+    reconstruct,
+    train,
+)
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -92,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fomm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (animate, batch, check, convert, crop, download, evaluate, info, reconstruct, train):
+    for command in COMMANDS:
         command.add_to(commands)
     return parser
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fomm_cli.commands.shared import (
     Commands,
+    add_align_corners,
     add_command,
     add_face_options,
     add_switch,
@@ -95,10 +96,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     engine.add_argument("--threads", type=int, metavar="N", help="processor threads to compute with (default: all)")
     engine.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
-    engine.add_argument(
-        "--align_corners", type=_boolean, default=True, metavar="{true,false}",
-        help="true (default) samples as the weights were trained, false as the original does on today's PyTorch",
-    )  # fmt: skip
+    add_align_corners(engine)
 
 
 def _fraction(text: str) -> Fraction:
@@ -106,12 +104,6 @@ def _fraction(text: str) -> Fraction:
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no number such as 25, 29.97 or 30000/1001") from error
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -30,14 +30,20 @@ _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 _BATCH = {0: torch.export.Dim.DYNAMIC}
 
 
+def is_installed() -> bool:
+    """Whether the extra is there."""
+    return all(find_spec(package) is not None for package in _PACKAGES)
+
+
 def require_packages() -> None:
     """Make sure that the extra is there.
 
     Raises:
         InputError: it is not.
     """
-    if missing := [package for package in _PACKAGES if find_spec(package) is None]:
-        raise InputError(f"{' and '.join(missing)} is not installed", f"Type: pip install {' '.join(_PACKAGES)}")
+    if not is_installed():
+        missing = [package for package in _PACKAGES if find_spec(package) is None]
+        raise InputError(f"{' and '.join(missing)} not installed", f"Type: pip install {' '.join(_PACKAGES)}")
 
 
 class _Detector(nn.Module):

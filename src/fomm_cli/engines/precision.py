@@ -52,7 +52,7 @@ def has_bf16(device_type: str) -> bool:
     import torch
 
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device_type == "cpu" and platform.machine().lower() in {"x86_64", "amd64"}:
         # not every torch that we run on has both queries
         queries = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

@@ -36,7 +36,7 @@ class TorchEngine(Engine):
         for block in (generator.bottleneck, *generator.up_blocks):
             for layer in block.modules():
                 if isinstance(layer, nn.Conv2d):  # batch norms work on either type and keep their digits
-                    layer.to(dtype=dtype, memory_format=torch.channels_last)
+                    layer.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             block.register_forward_pre_hook(_converting_inputs(dtype))
         generator.final.register_forward_pre_hook(_converting_inputs(torch.float32))
 

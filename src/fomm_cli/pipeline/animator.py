@@ -253,10 +253,14 @@ class Animation:
         following = None
         if self._smoother is not None:
             found, following = self._smoother(found)
-        prediction = self._paint(self._transfer(found))
+        prediction = self.predict(found)
         images = (prediction * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
         self._smoother = following  # only now: a batch that does not fit into memory comes again
         return Rendered(images.contiguous().cpu().numpy(), found.value.cpu().numpy())
+
+    def predict(self, driving: KeyPoints) -> Tensor:
+        """The frames that driving key points give, before rounding: RGB in [0, 1], shape (B, 3, H, W)."""
+        return self._paint(self._transfer(driving))
 
     def _halve_batch(self, error: RuntimeError) -> None:
         if self._batch_size == 1:
