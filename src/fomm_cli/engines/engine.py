@@ -22,9 +22,9 @@ class Model:
     """What there is to run.
 
     Attributes:
-        networks: on their device, ready for inference.
+        networks: what finds key points and what makes frames.
         config: of the networks.
-        device: where they are.
+        device: where they run.
         sha256: of the checkpoint; empty where the weights come from no file.
     """
 
@@ -35,7 +35,9 @@ class Model:
 
 
 class Engine(ABC):
-    """Runs the generator. Key points are found by torch in float32, whatever the engine.
+    """Runs the generator of a model whose networks are on their device and ready for inference.
+
+    Key points are found by PyTorch in float32, whatever the engine.
 
     Attributes:
         name: as in ``--engine``.

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU (extra `onnx`), running what `fomm export` writes."""
+"""ONNX Runtime on the CPU (extra `onnx`), running the generator as `fomm export` writes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 
 from fomm_cli.engines.engine import Engine, Model, Painter, each_alone
-from fomm_cli.engines.onnx_export import NETWORKS, export_onnx, open_onnx, require_packages, run_onnx, tensors_of
+from fomm_cli.engines.onnx_export import export_onnx, open_onnx, require_packages, run_onnx, tensors_of
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.keypoints import KeyPoints
 
@@ -45,4 +45,4 @@ class OnnxEngine(Engine):
 
 
 def _export(model: Model, folder: Path) -> None:
-    export_onnx(model, {name: folder / f"{name}.onnx" for name in NETWORKS})
+    export_onnx(model, {"generator": folder / "generator.onnx"})

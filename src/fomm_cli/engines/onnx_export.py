@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def export_onnx(model: Model, paths: dict[str, Path]) -> float:
 
     Args:
         model: on the CPU.
-        paths: where to write each of `NETWORKS`.
+        paths: where to write which of `NETWORKS`.
 
     Returns:
         The largest difference, in [0, 1] for pictures and [-1, 1] for key points.
@@ -107,17 +108,27 @@ def export_onnx(model: Model, paths: dict[str, Path]) -> float:
     parts = ("value", "jacobian")[: len(kp_source)]
     source_names = ["features", "thumbnail", *(f"skip_{level}" for level in range(len(encoded) - 2))]
     point_names = [f"{whose}_{part}" for whose in ("source", "driving") for part in parts]
-    everything = (*encoded, *kp_source, *kp_driving)
-    fixed = len(encoded) + len(kp_source)
-    save = _Saver(model)
-    differences = [
-        save(paths["kp_detector"], _Detector(detector), (driving,), ["picture"], parts, 0),
-        save(paths["encoder"], _Encoder(generator), (source,), ["picture"], source_names, 1),
-        save(
-            paths["generator"], _Frame(generator, len(parts)), everything,
-            [*source_names, *point_names], ["prediction"], fixed,
+    networks = {
+        "kp_detector": _Network(_Detector(detector), (driving,), ["picture"], parts, 0),
+        "encoder": _Network(_Encoder(generator), (source,), ["picture"], source_names, 1),
+        "generator": _Network(
+            _Frame(generator, len(parts)),
+            (*encoded, *kp_source, *kp_driving),
+            [*source_names, *point_names],
+            ["prediction"],
+            len(encoded) + len(kp_source),
         ),
-    ]  # fmt: skip
+    }
+    metadata = {
+        "checkpoint_sha256": model.sha256,
+        "config": model.config.model_dump_json(),
+        "align_corners": str(generator.align_corners).lower(),
+        "fomm": __version__,
+    }
+    differences = []
+    for name, path in paths.items():
+        _save(networks[name], path, metadata)
+        differences.append(_difference(networks[name], path))
     if not max(differences) <= TOLERANCE:
         raise FommError(
             f"ONNX Runtime differs from PyTorch by {max(differences):.2g}, more than {TOLERANCE:g}",
@@ -126,50 +137,55 @@ def export_onnx(model: Model, paths: dict[str, Path]) -> float:
     return max(differences)
 
 
-class _Saver:
-    """Writes one network after the other."""
+@dataclass(frozen=True)
+class _Network:
+    """A network to export.
 
-    def __init__(self, model: Model) -> None:
-        self._metadata = {
-            "checkpoint_sha256": model.sha256,
-            "config": model.config.model_dump_json(),
-            "align_corners": str(model.networks.generator.align_corners).lower(),
-            "fomm": __version__,
-        }
+    Attributes:
+        module: the network.
+        inputs: what to trace and try it with, the batch at least 2 where it may vary.
+        names: of the inputs.
+        outputs: names of the outputs.
+        fixed: how many of the inputs, the first ones, have a batch of 1; that of the others may vary.
+    """
 
-    def __call__(
-        self, path: Path, module: nn.Module, inputs: tuple[Tensor, ...], names: Sequence[str],
-        outputs: Sequence[str], fixed: int,
-    ) -> float:  # fmt: skip
-        """Write a network and return the largest difference from PyTorch.
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    names: Sequence[str]
+    outputs: Sequence[str]
+    fixed: int
 
-        Args:
-            path: where to.
-            module: the network.
-            inputs: what to trace and try it with, the batch at least 2 where it may vary.
-            names: of the inputs.
-            outputs: names of the outputs.
-            fixed: how many of the inputs have a batch of 1; that of the others may vary.
-        """
-        shapes: tuple[Any, ...] = tuple({} if index < fixed else dict(_BATCH) for index in range(len(inputs)))
-        if isinstance(module, _Frame):
-            shapes = (*shapes[:2], shapes[2:])  # variable arguments count as one
-        with _silenced():
-            program = torch.onnx.export(
-                module.eval(), tuple(tensor.clone() for tensor in inputs), dynamo=True, verbose=False,
-                input_names=list(names), output_names=list(outputs), dynamic_shapes=shapes,
-            )  # fmt: skip
-        if program is None:
-            raise FommError("torch gave no ONNX model", "Report this, please")
-        program.model.metadata_props.update(self._metadata)
-        program.save(path)
-        with torch.no_grad():
-            wanted = module(*inputs)
-        found = run_onnx(open_onnx(path), inputs)
-        return max(
-            float((one - other).abs().max() / max(1.0, float(other.abs().max())))
-            for one, other in zip(found, wanted if isinstance(wanted, tuple) else (wanted,), strict=True)
+
+def _save(network: _Network, path: Path, metadata: dict[str, str]) -> None:
+    shapes: tuple[Any, ...] = tuple({} if index < network.fixed else _BATCH for index in range(len(network.inputs)))
+    if isinstance(network.module, _Frame):
+        shapes = (*shapes[:2], shapes[2:])  # variable arguments count as one
+    with _silenced():
+        program = torch.onnx.export(
+            network.module.eval(),
+            tuple(tensor.clone() for tensor in network.inputs),  # inference tensors cannot be traced
+            dynamo=True,
+            verbose=False,
+            input_names=network.names,
+            output_names=network.outputs,
+            dynamic_shapes=shapes,
         )
+    if program is None:
+        raise FommError("torch gave no ONNX model", "Report this, please")
+    program.model.metadata_props.update(metadata)
+    program.save(path)
+
+
+@torch.no_grad()
+def _difference(network: _Network, path: Path) -> float:
+    """The largest between ONNX Runtime and PyTorch, of values beyond 1 as a fraction of the largest."""
+    wanted = network.module(*network.inputs)
+    return max(
+        float((one - other).abs().max() / max(1.0, float(other.abs().max())))
+        for one, other in zip(
+            run_onnx(open_onnx(path), network.inputs), wanted if isinstance(wanted, tuple) else (wanted,), strict=True
+        )
+    )
 
 
 def open_onnx(path: Path) -> Any:

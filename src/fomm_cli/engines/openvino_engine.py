@@ -179,7 +179,9 @@ class OpenVinoEngine(Engine):
             quantised,
         ]
         yield [estimate, quantised]
-        yield [estimate, _quantise(paint, painting, layers[-1 - len(self._generator.up_blocks) :])]
+        ups = len(self._generator.up_blocks)
+        yield [estimate, _quantise(paint, painting, layers[-1 - ups :])]
+        yield [estimate, _quantise(paint, painting, layers[(len(layers) - 1 - ups) // 2 :])]
 
     def _converted(self) -> list[Any]:
         """The layers of both networks as OpenVINO models, for one frame of the model's size."""

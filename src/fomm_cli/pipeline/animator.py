@@ -101,15 +101,8 @@ class Animator:
             InputError: a file that is missing, damaged or does not fit; an engine that is not installed, or does not
                 run on this device or in this precision.
         """
-        where = choose_engine_device(engine, device)
-        chosen = None if config is None else load_config(str(config))
-        path, fitting = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint)
-        if chosen is None and fitting is not None:
-            chosen = load_config(fitting)
-        weights = read_checkpoint(path)
-        chosen = chosen or weights.config or _default_config(weights)
-        networks = load_networks(weights, chosen, align_corners=align_corners)
-        return cls(networks, chosen, where, weights.sha256, engine=engine, precision=precision)
+        model = load_model(checkpoint, config, choose_engine_device(engine, device), align_corners=align_corners)
+        return cls(model.networks, model.config, model.device, model.sha256, engine=engine, precision=precision)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -279,6 +272,19 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     # Apple GPUs and the CPU report it as a plain RuntimeError
     text = str(error)
     return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def load_model(
+    checkpoint: str | Path | None, config: str | Path | None, device: torch.device, *, align_corners: bool
+) -> Model:
+    """Read a model that is to run on a device; the arguments are those of `Animator.load`, and so is what it raises."""
+    chosen = None if config is None else load_config(str(config))
+    path, fitting = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint)
+    if chosen is None and fitting is not None:
+        chosen = load_config(fitting)
+    weights = read_checkpoint(path)
+    chosen = chosen or weights.config or _default_config(weights)
+    return Model(load_networks(weights, chosen, align_corners=align_corners), chosen, device, weights.sha256)
 
 
 def _default_config(weights: Checkpoint) -> Config:

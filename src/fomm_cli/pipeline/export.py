@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from fomm_cli.engines.engine import Model
+import torch
+
 from fomm_cli.engines.onnx_export import NETWORKS, export_onnx, require_packages
 from fomm_cli.errors import InputError
 from fomm_cli.jobs import ExportJob
 from fomm_cli.media.output import replacing
-from fomm_cli.pipeline.animator import Animator
+from fomm_cli.pipeline.animator import load_model
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ def export(job: ExportJob) -> ExportResult:
         FommError: ONNX Runtime computes something else than PyTorch.
     """
     require_packages()
-    animator = Animator.load(job.checkpoint, job.config, device="cpu", align_corners=job.align_corners)
+    device = torch.device("cpu")
+    model = load_model(job.checkpoint, job.config, device, align_corners=job.align_corners)
+    model.networks.prepare_inference(device)
     try:
         job.result_dir.mkdir(exist_ok=True)
     except OSError as error:
@@ -42,6 +45,5 @@ def export(job: ExportJob) -> ExportResult:
     paths = {name: job.result_dir / f"{name}.onnx" for name in NETWORKS}
     with ExitStack() as writing:
         parts = {name: writing.enter_context(replacing(path)) for name, path in paths.items()}
-        model = Model(animator.networks, animator.config, animator.device, animator.checkpoint_sha256)
         difference = export_onnx(model, parts)
     return ExportResult({name: str(path) for name, path in paths.items()}, difference)
