@@ -199,9 +199,10 @@ def test_export_writes_files_for_other_programs(tmp_path: Path, capsys: pytest.C
 def test_a_wrong_export_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fomm_cli.engines import onnx_export
 
-    monkeypatch.setattr(onnx_export, "TOLERANCE", -1.0)
-    assert main(["export", "-o", str(tmp_path), *MODEL]) == 1
-    assert list(tmp_path.glob("*onnx*")) == []
+    monkeypatch.setattr(onnx_export, "_save", lambda _network, path, _metadata: path.write_bytes(b"a network"))
+    monkeypatch.setattr(onnx_export, "_difference", lambda _network, _path: 0.01)
+    assert main(["export", "-o", str(tmp_path / "onnx"), *MODEL]) == 1
+    assert list((tmp_path / "onnx").iterdir()) == []
 
 
 @needs_openvino
