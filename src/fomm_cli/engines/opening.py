@@ -20,6 +20,10 @@ def open_engine(name: str, precision: str, model: Model) -> Engine:
     """
     check_precision(name, precision)
     precision = choose_precision(name, precision, model.device.type)
+    if model.device.type == "cuda":
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False  # which rounds to ten bits what is called float32
     if name == "reference":
         return ReferenceEngine(model)
     if name == "onnxruntime":

@@ -87,7 +87,7 @@ class OpenVinoEngine(Engine):
     name = "openvino"
 
     def __init__(self, model: Model, precision: str) -> None:
-        """Convert the layers, or read those that were calibrated before.
+        """Convert the layers, or read those that were calibrated before; `model` loses its own.
 
         Raises:
             InputError: OpenVINO is not installed.
@@ -102,7 +102,7 @@ class OpenVinoEngine(Engine):
         if precision != "int8":
             estimate, paint = self._converted()
             # only what paints: half the digits of a flow would be pixels
-            self._layers = _compiled(estimate), _compiled(paint, "f32" if precision == "fp32" else precision)
+            self._use(_compiled(estimate), _compiled(paint, "f32" if precision == "fp32" else precision))
         elif model.sha256 and self._kept.is_dir():
             self._load()
 
@@ -129,14 +129,21 @@ class OpenVinoEngine(Engine):
     def calibrate(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> None:
         """Quantise to int8 what keeps the frames good, and remember it in the cache folder."""
         if not self._model.sha256:
-            self._layers = _compiled_both(self._quantised(source, key_points, poses))
+            self._use(*_compiled_both(self._quantised(source, key_points, poses)))
             return
         make_once(self._kept, lambda folder: _save(self._quantised(source, key_points, poses), folder))
         self._load()
 
     def _load(self) -> None:
         core = _openvino().Core()
-        self._layers = _compiled_both([core.read_model(self._kept / f"{name}.xml") for name in _FILES])
+        self._use(*_compiled_both([core.read_model(self._kept / f"{name}.xml") for name in _FILES]))
+
+    def _use(self, estimate: Layers, paint: Layers) -> None:
+        """Run these, and let go of the layers in PyTorch that they stand for."""
+        self._layers = estimate, paint
+        hourglass = self._generator.dense_motion_network.hourglass
+        hourglass.encoder.down_blocks, hourglass.decoder.up_blocks = nn.ModuleList(), nn.ModuleList()
+        self._generator.bottleneck, self._generator.up_blocks = nn.Sequential(), nn.ModuleList()
 
     def _quantised(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> list[Any]:
         """The layers with the fewest in float32 that still make good frames."""

@@ -44,6 +44,8 @@ def choose_precision(engine: str, precision: str, device_type: str) -> str:
         if engine == "openvino":
             raise InputError("this processor does not compute in bf16", "Use --precision fp32 or int8")
         logger.warning("this %s only emulates bf16, which is slower than --precision fp32", device_type)
+    if precision == "fp16" and device_type == "cpu":
+        logger.warning("most processors only emulate fp16, which is slower than --precision fp32")
     return precision
 
 

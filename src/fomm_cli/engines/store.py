@@ -14,6 +14,7 @@ from filelock import FileLock
 from fomm_cli import __version__
 from fomm_cli.cache import cache_folder
 from fomm_cli.engines.engine import Model
+from fomm_cli.errors import FommError
 
 
 def kept(model: Model, kind: str, packages: tuple[str, ...]) -> Path:
@@ -38,13 +39,22 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> None:
     Args:
         folder: appears when it is whole.
         make: writes its files into the folder that it is given.
+
+    Raises:
+        FommError: the cache folder cannot be written to.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if folder.is_dir():
-            return
-        with TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
-            made = Path(part) / folder.name
-            made.mkdir()
-            make(made)
-            made.rename(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if folder.is_dir():
+                return
+            with TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
+                made = Path(part) / folder.name
+                made.mkdir()
+                make(made)
+                made.rename(folder)
+    except OSError as error:
+        raise FommError(
+            f"the cache folder {folder.parent} cannot be written to: {error.strerror}",
+            "Make room, or name another with the environment variable FOMM_HOME",
+        ) from error
