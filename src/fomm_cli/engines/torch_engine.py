@@ -30,7 +30,8 @@ class TorchEngine(Engine):
             _lower(self._generator, _TYPES[precision])
         elif model.device.type == "cpu":
             _merge_doubling(self._generator)
-            _lay_channels_last(self._generator)
+            # the bottleneck gains nothing by it
+            _lay_channels_last(self._generator.up_blocks, self._generator.final)
 
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
         """Encode the source."""
@@ -49,12 +50,12 @@ def _lower(generator: Generator, dtype: torch.dtype) -> None:
                 layer.to(dtype)
         block.register_forward_pre_hook(_converting_inputs(dtype))
     generator.final.register_forward_pre_hook(_converting_inputs(torch.float32))
-    _lay_channels_last(generator)
+    _lay_channels_last(generator.bottleneck, generator.up_blocks, generator.final)
 
 
-def _lay_channels_last(generator: Generator) -> None:
-    """Lay the layers behind the warping out as processors and GPUs convolve fastest."""
-    for block in (generator.bottleneck, generator.up_blocks, generator.final):
+def _lay_channels_last(*blocks: nn.Module) -> None:
+    """Lay weights, and so what comes out of the layers, out as most convolutions are computed fastest."""
+    for block in blocks:
         block.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
