@@ -201,7 +201,7 @@ def test_a_worker_that_is_killed_costs_one_attempt(media: Path, tmp_path: Path) 
 def long_job(media: Path) -> AnimateJob:
     """A job that is cut into ranges of 32 frames."""
     source, driving = media / "faces/p00.png", make_driving(media / "long", 34)
-    return AnimateJob(source, driving, Path("frames"), CHECKPOINT, str(CONFIG), best_frame=30)
+    return AnimateJob(source, driving, Path("frames"), CHECKPOINT, str(CONFIG), best_frame=30, precision="fp32")
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def animate(inputs: Path, result: Path, *options: str) -> int:
         str(PARITY / "tiny_first_order.pth.tar"),
     ]
     files = ["--source_image", str(inputs / "source.png"), "--driving_video", str(inputs / "driving")]
-    return main(["animate", *model, *files, "--result_video", str(result), "--cpu", *options])
+    return main(["animate", *model, *files, "--result_video", str(result), "--cpu", "--precision", "fp32", *options])
 
 
 def frames_in(folder: Path) -> np.ndarray:

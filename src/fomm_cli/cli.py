@@ -19,11 +19,13 @@ from fomm_cli import __version__
 from fomm_cli.commands import (
     animate,
     batch,
+    bench,
     check,
     convert,
     crop,
     download,
     evaluate,
+    export,
     info,
     motion,
     reconstruct,
@@ -35,17 +37,16 @@ from fomm_cli.errors import FommError, InputError
 
 logger = logging.getLogger("fomm_cli")
 
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
-
 COMMANDS = (
     animate,
     batch,
+    bench,
     check,
     convert,
     crop,
     download,
     evaluate,
+    export,
     info,
     motion,
     reconstruct,
@@ -53,6 +54,9 @@ COMMANDS = (
     study,
     train,
 )
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 EPILOG = """\
 examples:

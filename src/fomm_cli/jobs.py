@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from fomm_cli.engines.precision import check_precision
 from fomm_cli.errors import InputError
 
 
@@ -44,6 +45,8 @@ class AnimateJob:
         motion_scale: multiplies relative motion.
         smooth: filter the motion over time, against jitter.
         threads: processor threads to compute with; None for all cores.
+        engine: what computes the frames.
+        precision: of the layers, as far as the engine has it; auto: bf16 where the hardware computes in it.
     """
 
     source_image: Path
@@ -73,6 +76,8 @@ class AnimateJob:
     motion_scale: float = 1.0
     smooth: bool = False
     threads: int | None = None
+    engine: Literal["torch", "onnxruntime", "openvino"] = "torch"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -87,6 +92,7 @@ class AnimateJob:
         _require(0 <= self.motion_scale <= 10, "--motion_scale", self.motion_scale, allowed)
         if self.motion_scale != 1 and not self.relative:
             raise InputError("--motion_scale multiplies relative motion", "Leave out --absolute")
+        check_precision(self.engine, self.precision)
 
 
 def _require(met: bool, flag: str, value: object, allowed: str) -> None:
@@ -203,6 +209,54 @@ class ConvertJob:
     config: str | None = None
     half: bool = False
     training: bool = False
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """Write the networks of a checkpoint as ONNX files.
+
+    Attributes:
+        result_dir: folder to write them to.
+        checkpoint: weights; None for the small model in the package.
+        config: bundled name or file; None for the checkpoint's own.
+        align_corners: sampling convention, see `Animator.load`.
+    """
+
+    result_dir: Path
+    checkpoint: Path | None = None
+    config: str | None = None
+    align_corners: bool = True
+
+
+@dataclass(frozen=True)
+class BenchJob:
+    """Time every engine that is installed.
+
+    Attributes:
+        source_image: the picture to animate.
+        driving_video: a video to animate it by.
+        checkpoint: weights; None for the small model in the package.
+        config: bundled name or file; None for the checkpoint's own.
+        device: auto, cpu, cuda, cuda:N or mps, for PyTorch; the others run on the CPU.
+        max_frames: of the driving video.
+        rounds: how often each engine takes its turn.
+        threads: processor threads to compute with; None for all cores.
+    """
+
+    source_image: Path
+    driving_video: Path
+    checkpoint: Path | None = None
+    config: str | None = None
+    device: str = "auto"
+    max_frames: int = 20
+    rounds: int = 5
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        _require(self.max_frames > 1, "--max_frames", self.max_frames, "2 or more")
+        _require(self.rounds > 0, "--rounds", self.rounds, "1 or more")
+        _require(self.threads is None or self.threads > 0, "--threads", self.threads, "1 or more")
 
 
 @dataclass(frozen=True)

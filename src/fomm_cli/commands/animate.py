@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fomm_cli.commands.shared import (
     Commands,
+    add_align_corners,
     add_command,
     add_device_options,
     add_face_options,
@@ -81,12 +82,18 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 
     engine = parser.add_argument_group("engine")
     add_device_options(engine)
+    engine.add_argument(
+        "--engine", choices=("torch", "onnxruntime", "openvino"), default="torch",
+        help="what computes the frames (default: torch); the others need packages of their own and run on the CPU",
+    )  # fmt: skip
+    engine.add_argument(
+        "--precision", choices=("auto", "fp32", "bf16", "fp16", "int8"), default="auto",
+        help="of the layers: fp32 gives the original's numbers, auto (default) takes bf16 where it is computed in "
+        "hardware, int8 is OpenVINO's and calibrates itself first",
+    )  # fmt: skip
     engine.add_argument("--threads", type=int, metavar="N", help="processor threads to compute with (default: all)")
     engine.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
-    engine.add_argument(
-        "--align_corners", type=_boolean, default=True, metavar="{true,false}",
-        help="true (default) samples as the weights were trained, false as the original does on today's PyTorch",
-    )  # fmt: skip
+    add_align_corners(engine)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -113,12 +120,6 @@ def _fraction(text: str) -> Fraction:
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no number such as 25, 29.97 or 30000/1001") from error
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -153,5 +154,5 @@ def _last_line(result: AnimateResult) -> str:
     beside = f", key points in {result.visualization}" if result.visualization else ""
     return (
         f"{result.path}: {result.frames} frames in {result.seconds:.1f} s ({speed:.1f} frames/s) "
-        f"on {result.device}{beside}"
+        f"on {result.device}, {result.engine} {result.precision}{beside}"
     )

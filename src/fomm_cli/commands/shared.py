@@ -19,14 +19,20 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # a
 
 
 def add_command(
-    commands: Commands, name: str, text: str, run: Callable[[argparse.Namespace], int | None]
+    commands: Commands,
+    name: str,
+    text: str,
+    run: Callable[[argparse.Namespace], int | None],
+    *,
+    json_flag: bool = True,
 ) -> argparse.ArgumentParser:
     """A command with the flags that all have; `run` gets its options and may return an exit code."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(run=run)
     common = parser.add_argument_group("messages")
     common.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    common.add_argument("--json", action="store_true", help="print the result as JSON")
+    if json_flag:
+        common.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -60,6 +66,20 @@ def add_device_options(group: argparse._ActionsContainer) -> None:
     group.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
 
 
+def add_align_corners(group: argparse._ActionsContainer) -> None:
+    """The flag that says how pictures are sampled."""
+    group.add_argument(
+        "--align_corners", type=_boolean, default=True, metavar="{true,false}",
+        help="true (default) samples as the weights were trained, false as the original does on today's PyTorch",
+    )  # fmt: skip
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
 def _point(text: str) -> tuple[float, float]:
     x, y = text.split(",")
     return float(x), float(y)
@@ -69,7 +89,13 @@ def print_result(options: argparse.Namespace, data: dict[str, Any], text: str) -
     """To stdout: `data` with --json, else `text`, nothing with --quiet."""
     if options.json:
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
-    elif not options.quiet:
+    else:
+        print_text(options, text)
+
+
+def print_text(options: argparse.Namespace, text: str) -> None:
+    """To stdout, or nowhere with --quiet."""
+    if not options.quiet:
         sys.stdout.write(text + "\n")
 
 

@@ -57,13 +57,34 @@ class DenseMotionNetwork(nn.Module):
             kp_source: key points of the source, 1 or B.
             kp_driving: key points that the source is to take, B.
         """
+        motions, inputs = self.candidates(source, kp_source, kp_driving)
+        return self.combine(motions, self.estimate(inputs))
+
+    def candidates(self, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> tuple[Tensor, Tensor]:
+        """The local motions (B, K + 1, h, w, 2), and what the source looks like under each.
+
+        Args:
+            source: as in `forward`.
+            kp_source: as in `forward`.
+            kp_driving: as in `forward`.
+
+        Returns:
+            The motions, and heatmaps and warped sources, shape (B, (K + 1) * 4, h, w).
+        """
         height, width = source.shape[2:]
         with full_precision(source):
             motions = local_motions(kp_source, kp_driving, height, width)  # (B, K + 1, h, w, 2)
         heatmaps = self._heatmap_differences(kp_source, kp_driving, height, width)  # (B, K + 1, 1, h, w)
-        candidates = self._warp_by_each(source, motions)  # (B, K + 1, 3, h, w)
-        features = self.hourglass(torch.cat((heatmaps, candidates), dim=2).flatten(1, 2))
-        scores = convolve_in_parts(features, [head for head in (self.mask, self.occlusion) if head is not None])
+        warped = self._warp_by_each(source, motions)  # (B, K + 1, 3, h, w)
+        return motions, torch.cat((heatmaps, warped), dim=2).flatten(1, 2)
+
+    def estimate(self, inputs: Tensor) -> Tensor:
+        """The layers: from `candidates` to scores of each motion, then of the occlusion, (B, K + 1 or K + 2, h, w)."""
+        heads = [head for head in (self.mask, self.occlusion) if head is not None]
+        return convolve_in_parts(self.hourglass(inputs), heads)
+
+    def combine(self, motions: Tensor, scores: Tensor) -> DenseMotion:
+        """Weigh local motions (B, K + 1, h, w, 2) by the scores of `estimate`."""
         mask = F.softmax(scores[:, : motions.shape[1]].float(), dim=1)
         deformation = (motions * mask[..., None]).sum(dim=1)
         occlusion_map = None if self.occlusion is None else torch.sigmoid(scores[:, motions.shape[1] :])

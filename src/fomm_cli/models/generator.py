@@ -86,17 +86,35 @@ class Generator(nn.Module):
         Returns:
             RGB in [0, 1], shape (B, 3, H, W).
         """
-        out = self.bottleneck(_masked(self.warp(source.features, motion), motion))
-        for level, block in zip(reversed(range(len(self.up_blocks))), self.up_blocks, strict=True):
+        return self.paint(*self.warped(source, motion))
+
+    def warped(self, source: EncodedSource, motion: DenseMotion) -> tuple[Tensor, ...]:
+        """All that `paint` needs of a frame: the warped source, faded out where it does not show what is needed.
+
+        Returns:
+            The bottleneck features (B, C, H / 2^d, W / 2^d); with skips, also the features of every scale, the
+            coarsest first, then the picture and its logits (B, 3, H, W).
+        """
+        features = _masked(self.warp(source.features, motion), motion)
+        if not self.skips:
+            return (features,)
+        picture = self.warp(source.skips[0], motion)
+        logits = torch.logit(picture.float(), _LOGIT_MARGIN)
+        levels = (_masked(self.warp(level, motion), motion) for level in reversed(source.skips[1:]))
+        return (features, *levels, _masked(picture, motion), _masked(logits, motion))
+
+    def paint(self, features: Tensor, *skips: Tensor) -> Tensor:
+        """The layers after the warping, from what `warped` returns to RGB in [0, 1], shape (B, 3, H, W)."""
+        out = self.bottleneck(features)
+        for level, block in enumerate(self.up_blocks):
             out = block(out)
             if self.skips:
-                out = torch.cat((out, _masked(self.warp(source.skips[level + 1], motion), motion)), dim=1)
+                out = torch.cat((out, skips[level]), dim=1)
         if not self.skips:
             return torch.sigmoid(self.final(out))
-        picture = self.warp(source.skips[0], motion)
-        correction = self.final(torch.cat((out, _masked(picture, motion)), dim=1))
+        *_, picture, logits = skips
         # where nothing is hidden and to correct, the warped source comes out as sharp as it is
-        return torch.sigmoid(correction + _masked(torch.logit(picture.float(), _LOGIT_MARGIN), motion))
+        return torch.sigmoid(self.final(torch.cat((out, picture), dim=1)) + logits)
 
     def warp(self, picture: Tensor, motion: DenseMotion) -> Tensor:
         """Warp a picture or feature map (1 or B, C, H, W) by the flow, resized to fit; returns (B, C, H, W)."""

@@ -39,7 +39,7 @@ class Networks:
         """The networks by their names in a checkpoint."""
         return {"kp_detector": self.kp_detector, "generator": self.generator}
 
-    def prepare_inference(self, device: torch.device) -> None:
+    def prepare_inference(self, device: torch.device, *, fold: bool = True) -> None:
         """Switch to evaluation, fold batch norms into convolutions, and move to a device. Not reversible.
 
         The networks that find the motion keep the original's operations: where a Jacobian is small, one bit more or
@@ -47,7 +47,8 @@ class Networks:
         """
         for network in self.parts().values():
             network.eval().requires_grad_(False).to(device)
-        fold_batch_norms(self.generator)
+        if fold:
+            fold_batch_norms(self.generator)
 
 
 def fold_batch_norms(generator: Generator) -> None:

@@ -29,7 +29,7 @@ from fomm_cli.media.target import Target
 from fomm_cli.media.video_reader import Clip
 from fomm_cli.media.video_writer import FrameWriter, open_writer
 from fomm_cli.motion import Smoother
-from fomm_cli.pipeline.animator import Animation, Animator
+from fomm_cli.pipeline.animator import REHEARSAL, Animation, Animator
 from fomm_cli.pipeline.best_frame import Detector, find_best_frame, landmark_detector
 from fomm_cli.pipeline.device import describe_device, limit_threads
 from fomm_cli.pipeline.driving import KEY_POINTS, Driving
@@ -57,6 +57,8 @@ class AnimateResult:
         duration: of the result, in seconds.
         audio: whether it has sound.
         device: what the networks ran on.
+        engine: what computed the frames.
+        precision: in which precision.
         checkpoint_sha256: of the weights.
         best_frame: the driving frame that was the initial one.
         visualization: the file with the key points, if asked for.
@@ -71,6 +73,8 @@ class AnimateResult:
     duration: Fraction
     audio: bool
     device: str
+    engine: str
+    precision: str
     checkpoint_sha256: str
     best_frame: int
     visualization: Path | None
@@ -142,7 +146,14 @@ class Files:
 
 def load_animator(job: AnimateJob) -> Animator:
     """The model that a job asks for, on its device."""
-    return Animator.load(job.checkpoint, job.config, device=job.device, align_corners=job.align_corners)
+    return Animator.load(
+        job.checkpoint,
+        job.config,
+        device=job.device,
+        align_corners=job.align_corners,
+        engine=job.engine,
+        precision=job.precision,
+    )
 
 
 def open_driving(job: FramingOptions, animator: Animator, clip: Clip, progress: Progress = lambda *_: None) -> Driving:
@@ -193,6 +204,7 @@ def begin(job: AnimateJob, animator: Animator, driving: Driving, picture: np.nda
         adapt_scale=job.adapt_scale,
         motion_scale=job.motion_scale,
         smoother=Smoother(float(1 / driving.clip.info.rate)) if job.smooth else None,
+        rehearsal=driving.some_key_points(REHEARSAL),
     )
     return Beginning(source, crop, best_frame, animation, _provenance(job, animator, best_frame))
 
@@ -217,6 +229,8 @@ def animate_by(
         duration=duration,
         audio=sound,
         device=describe_device(animator.device),
+        engine=animator.engine.name,
+        precision=animator.engine.precision,
         checkpoint_sha256=animator.checkpoint_sha256,
         best_frame=beginning.best_frame,
         visualization=views[1][0].shown if job.visualize else None,
@@ -369,6 +383,8 @@ def _provenance(job: AnimateJob, animator: Animator, best_frame: int) -> dict[st
         "smooth": job.smooth,
         "best_frame": best_frame,
         "align_corners": job.align_corners,
+        "engine": animator.engine.name,
+        "precision": animator.engine.precision,
         "fit": job.fit,
         "paste_back": job.paste_back,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +13,22 @@ import torch
 from torch import Tensor
 
 from fomm_cli.config import Config, load_config
+from fomm_cli.engines.engine import Engine, Model
+from fomm_cli.engines.opening import open_engine
 from fomm_cli.errors import InputError, OutOfMemoryError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
-from fomm_cli.models.dense_motion import DenseMotion
-from fomm_cli.models.generator import EncodedSource
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.motion import MotionTransfer, Smoother
-from fomm_cli.pipeline.device import choose_device
+from fomm_cli.pipeline.device import choose_engine_device
 from fomm_cli.pipeline.download import resolve_checkpoint
 from fomm_cli.pipeline.prefetch import batched
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # batches gain nothing on a CPU, and round differently
+REHEARSAL = 8  # driving frames that an engine is calibrated on
 DEFAULT_CONFIG = "vox-256"
 
 
@@ -54,14 +54,24 @@ class Animator:
         ...     show(frame)
     """
 
-    def __init__(self, networks: Networks, config: Config, device: torch.device, checkpoint_sha256: str = "") -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        config: Config,
+        device: torch.device,
+        checkpoint_sha256: str = "",
+        *,
+        engine: str = "torch",
+        precision: str = "fp32",
+    ) -> None:
         """Take ownership of the networks: they are moved to `device` and made ready for inference."""
-        networks.prepare_inference(device)
+        networks.prepare_inference(device, fold=engine != "reference")
         self.networks = networks
         self.config = config
         self.device = device
         self.checkpoint_sha256 = checkpoint_sha256
-        self.batch_size = BATCH_SIZES[device.type]
+        self.engine: Engine = open_engine(engine, precision, Model(networks, config, device, checkpoint_sha256))
+        self.batch_size = self.engine.batch_size
 
     @classmethod
     def load(
@@ -71,6 +81,8 @@ class Animator:
         *,
         device: str = "auto",
         align_corners: bool = True,
+        engine: str = "torch",
+        precision: str = "fp32",
     ) -> Animator:
         """Load a model.
 
@@ -81,18 +93,16 @@ class Animator:
             device: auto, cpu, cuda, cuda:N or mps.
             align_corners: True samples as the published weights were trained, False as the original does on
                 PyTorch 1.3 and later.
+            engine: torch, onnxruntime or openvino.
+            precision: auto, fp32, bf16, fp16 or int8, as far as the engine has it. Auto is bf16 where the hardware
+                computes in it.
 
         Raises:
-            InputError: a file that is missing, damaged or does not fit.
+            InputError: a file that is missing, damaged or does not fit; an engine that is not installed, or does not
+                run on this device or in this precision.
         """
-        where = choose_device(device)
-        chosen = None if config is None else load_config(str(config))
-        path, fitting = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint)
-        if chosen is None and fitting is not None:
-            chosen = load_config(fitting)
-        weights = read_checkpoint(path)
-        chosen = chosen or weights.config or _default_config(weights)
-        return cls(load_networks(weights, chosen, align_corners=align_corners), chosen, where, weights.sha256)
+        model = load_model(checkpoint, config, choose_engine_device(engine, device), align_corners=align_corners)
+        return cls(model.networks, model.config, model.device, model.sha256, engine=engine, precision=precision)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -126,12 +136,17 @@ class Animator:
             InputError: there are no driving frames.
         """
         frames = (fit_frame(frame, self.size, fit) for frame in driving)
-        first = next(frames, None)
-        if first is None:
+        first = list(islice(frames, 1 if self.engine.ready else REHEARSAL))
+        if not first:
             raise InputError("there are no driving frames")
-        start = first if initial is None else fit_frame(initial, self.size, fit)
-        animation = self.start(fit_source(source, self.size, fit), start, relative=relative, adapt_scale=adapt_scale)
-        for batch in batched(chain([first], frames), self.batch_size):
+        animation = self.start(
+            fit_source(source, self.size, fit),
+            first[0] if initial is None else fit_frame(initial, self.size, fit),
+            relative=relative,
+            adapt_scale=adapt_scale,
+            rehearsal=(self.detect(frame[None]) for frame in first),
+        )
+        for batch in batched(chain(first, frames), self.batch_size):
             yield from animation.render(np.stack(batch)).images
 
     @torch.inference_mode()
@@ -144,6 +159,7 @@ class Animator:
         adapt_scale: bool,
         motion_scale: float = 1.0,
         smoother: Smoother | None = None,
+        rehearsal: Iterable[KeyPoints] = (),
     ) -> Animation:
         """Do all that is done once for a source and a driving video.
 
@@ -154,6 +170,7 @@ class Animator:
             adapt_scale: adapt its scale.
             motion_scale: multiplies relative motion.
             smoother: filters the driving key points over time; None leaves them as they are.
+            rehearsal: key points of some driving frames, B = 1, looked at if the engine is still to be calibrated.
         """
         if isinstance(initial, np.ndarray):
             initial = self.detect(initial[None])
@@ -161,6 +178,9 @@ class Animator:
         transfer = MotionTransfer.between(
             points, initial.to(self.device), relative=relative, adapt_scale=adapt_scale, strength=motion_scale
         )
+        if not self.engine.ready:
+            poses = (transfer(pose.to(self.device)) for pose in chain([initial], rehearsal))
+            self.engine.calibrate(self.to_tensor(source[None]), points, poses)
         return Animation(self, source, points, transfer, smoother)
 
     @torch.inference_mode()
@@ -190,7 +210,7 @@ class Animation:
     ) -> None:
         self._animator = animator
         self.key_points = key_points
-        self._encoded: EncodedSource = animator.networks.generator.encode(animator.to_tensor(source[None]))
+        self._paint = animator.engine.start(animator.to_tensor(source[None]), key_points)
         self._transfer = transfer
         self._smoother = smoother
         self._batch_size = animator.batch_size
@@ -226,14 +246,14 @@ class Animation:
         following = None
         if self._smoother is not None:
             found, following = self._smoother(found)
-        prediction = self._animator.networks.generator.decode(self._encoded, self.motion(found))
+        prediction = self.predict(found)
         images = (prediction * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
         self._smoother = following  # only now: a batch that does not fit into memory comes again
         return Rendered(images.contiguous().cpu().numpy(), found.value.cpu().numpy())
 
-    def motion(self, driving: KeyPoints) -> DenseMotion:
-        """The flow from driving frames with these key points to the source."""
-        return self._animator.networks.generator.motion(self._encoded, self.key_points, self._transfer(driving))
+    def predict(self, driving: KeyPoints) -> Tensor:
+        """The frames that driving key points give, before rounding: RGB in [0, 1], shape (B, 3, H, W)."""
+        return self._paint(self._transfer(driving))
 
     def _halve_batch(self, error: RuntimeError) -> None:
         if self._batch_size == 1:
@@ -252,6 +272,19 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     # Apple GPUs and the CPU report it as a plain RuntimeError
     text = str(error)
     return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def load_model(
+    checkpoint: str | Path | None, config: str | Path | None, device: torch.device, *, align_corners: bool
+) -> Model:
+    """Read a model that is to run on a device; the arguments are those of `Animator.load`, and so is what it raises."""
+    chosen = None if config is None else load_config(str(config))
+    path, fitting = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint)
+    if chosen is None and fitting is not None:
+        chosen = load_config(fitting)
+    weights = read_checkpoint(path)
+    chosen = chosen or weights.config or _default_config(weights)
+    return Model(load_networks(weights, chosen, align_corners=align_corners), chosen, device, weights.sha256)
 
 
 def _default_config(weights: Checkpoint) -> Config:

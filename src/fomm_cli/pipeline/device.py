@@ -38,6 +38,19 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def choose_engine_device(engine: str, name: str = "auto") -> torch.device:
+    """The device of a `--device` value for an engine: PyTorch runs on all of them, the others on the CPU.
+
+    Raises:
+        InputError: as `choose_device`, or the engine does not run there.
+    """
+    if engine in {"torch", "reference"}:
+        return choose_device(name)
+    if name not in {"auto", "cpu"}:
+        raise InputError(f"--engine {engine} runs on the CPU, not on {name}", "Use --cpu, or --engine torch")
+    return torch.device("cpu")
+
+
 def limit_threads(count: int | None) -> None:
     """Let torch compute with so many threads; None leaves it to torch."""
     if count is not None:

@@ -24,6 +24,8 @@ from fomm_cli.pipeline.template import Moment, MotionTemplate, TemplateClip
 KEY_POINTS = "key points"
 """The kind of poses that a model itself finds."""
 
+_FRAMES_BETWEEN = 5
+
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -84,6 +86,15 @@ class Driving:
         if index not in self._initial:
             self._initial[index] = self._animator.detect(self._frame(index)[None])
         return self._initial[index]
+
+    def some_key_points(self, count: int) -> Iterator[KeyPoints]:
+        """Key points of up to `count` frames, B = 1 each, with some time between them."""
+        if self._known is not None:
+            points = self._known.key_points
+            yield from (points[index : index + 1] for index in range(0, len(points), -(-len(points) // count)))
+            return
+        frames = islice(self.frames(), 0, _FRAMES_BETWEEN * count, _FRAMES_BETWEEN)
+        yield from (self._animator.detect(frame.image[None]) for frame in frames)
 
     def _frame(self, index: int) -> np.ndarray:
         for count, frame in enumerate(islice(self.frames(), index + 1)):

@@ -15,6 +15,11 @@ PACKAGES = (
     *("torch", "numpy", "scipy", "scikit-image", "imageio", "imageio-ffmpeg", "av", "pillow"),
     *("pyyaml", "pydantic", "safetensors", "tqdm", "face-alignment"),
 )
+OPTIONAL = {
+    "onnxruntime": "onnx onnxruntime onnxscript",
+    "openvino": "openvino nncf",
+}
+"""Packages of the other engines, and what to type for them."""
 
 
 def describe() -> dict[str, str]:
@@ -33,8 +38,11 @@ def _facts() -> Iterator[tuple[str, str]]:
     yield "system", f"{platform.platform()}, {os.cpu_count()} CPU cores"
     for package in PACKAGES:
         yield package, _version(package)
+    for package, extra in OPTIONAL.items():
+        yield package, _version(package, absent=f"not installed: pip install {extra}")
     yield "CUDA", _cuda()
     yield "Apple GPU", "available" if torch.backends.mps.is_available() else "none"
+    yield "bf16 in hardware", ", ".join(name for name in ("cpu", "cuda") if _computes_bf16(name)) or "no"
     yield "torch threads", str(torch.get_num_threads())
     yield "ffmpeg", _ffmpeg()
     yield "configs", ", ".join(config_names())
@@ -47,6 +55,14 @@ def _version(package: str, absent: str = "") -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return absent or f"MISSING: pip install {package}"
+
+
+def _computes_bf16(device_type: str) -> bool:
+    import torch
+
+    from fomm_cli.engines.precision import has_bf16
+
+    return (device_type != "cuda" or torch.cuda.is_available()) and has_bf16(device_type)
 
 
 def _cuda() -> str:

@@ -64,6 +64,7 @@ class PairWorker:
     def __init__(self, device: str, threads: int | None, motion_folder: Path) -> None:
         limit_threads(threads)
         self._device = str(choose_device(device))
+        self._other_device = "cpu" if device == "auto" else self._device  # of the engines that only run there
         self._motion_folder = motion_folder
         self._models: dict[tuple[object, ...], Animator] = {}
         self._drivings: dict[str, Driving] = {}
@@ -74,7 +75,8 @@ class PairWorker:
         Raises:
             FommError: what went wrong.
         """
-        job = replace(unit.job, device=self._device, result_video=folder / str(unit.job.result_video))
+        device = self._device if unit.job.engine == "torch" else self._other_device
+        job = replace(unit.job, device=device, result_video=folder / str(unit.job.result_video))
         with _warnings() as warnings:
             if unit.task == "join":
                 outcome = _join(job, unit.parts, report)
@@ -115,7 +117,7 @@ class PairWorker:
         return outcome
 
     def _animator(self, job: AnimateJob) -> Animator:
-        wanted = (job.checkpoint, job.config, job.align_corners)
+        wanted = (job.checkpoint, job.config, job.align_corners, job.engine, job.precision)
         if wanted not in self._models:
             self._models.clear()  # before the next is loaded: two may not fit
             self._drivings.clear()

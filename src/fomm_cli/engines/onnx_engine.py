@@ -1,0 +1,48 @@
+"""ONNX Runtime on the CPU (extra `onnx`), running the generator as `fomm export` writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from torch import Tensor
+
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone
+from fomm_cli.engines.onnx_export import export_onnx, open_onnx, require_packages, run_onnx, tensors_of
+from fomm_cli.engines.store import kept, make_once
+from fomm_cli.keypoints import KeyPoints
+
+
+class OnnxEngine(Engine):
+    """Runs the generator as an ONNX file, which is kept in the cache folder."""
+
+    name = "onnxruntime"
+    precision = "fp32"
+
+    def __init__(self, model: Model) -> None:
+        """Export the model unless it is kept.
+
+        Raises:
+            InputError: a package is missing.
+            FommError: the exported model is not the same.
+        """
+        require_packages()
+        self._generator = model.networks.generator
+        if model.sha256:
+            folder = kept(model, "onnx", ("torch", "onnx", "onnxruntime", "onnxscript"))
+            make_once(folder, lambda part: _export(model, part))
+            self._session = open_onnx(folder / "generator.onnx")
+        else:
+            with TemporaryDirectory() as part:
+                _export(model, Path(part))
+                self._session = open_onnx(Path(part) / "generator.onnx")
+
+    def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
+        """Encode the source in PyTorch."""
+        encoded = self._generator.encode(source)
+        inputs = (encoded.features, encoded.thumbnail, *encoded.skips, *tensors_of(key_points))
+        return each_alone(lambda pose: run_onnx(self._session, (*inputs, *tensors_of(pose)))[0])
+
+
+def _export(model: Model, folder: Path) -> None:
+    export_onnx(model, {"generator": folder / "generator.onnx"})

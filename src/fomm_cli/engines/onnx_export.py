@@ -1,0 +1,233 @@
+"""The networks as ONNX files, for any program that runs them (extra `onnx`)."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fomm_cli import __version__
+from fomm_cli.engines.engine import Model
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.generator import EncodedSource, Generator
+from fomm_cli.models.keypoint_detector import KPDetector
+
+NETWORKS = ("kp_detector", "encoder", "generator")
+TOLERANCE = 1e-3
+"""Largest difference from PyTorch: a quarter of a grey level of pictures, and as much of key points."""
+
+_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+_BATCH = {0: torch.export.Dim.DYNAMIC}
+
+
+def is_installed() -> bool:
+    """Whether the extra is there."""
+    return all(find_spec(package) is not None for package in _PACKAGES)
+
+
+def require_packages() -> None:
+    """Make sure that the extra is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not is_installed():
+        missing = [package for package in _PACKAGES if find_spec(package) is None]
+        raise InputError(f"{' and '.join(missing)} not installed", f"Type: pip install {' '.join(_PACKAGES)}")
+
+
+class _Detector(nn.Module):
+    """Picture to key points; the Jacobians are left out where there are none."""
+
+    def __init__(self, detector: KPDetector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        return tensors_of(self.detector(picture))
+
+
+class _Encoder(nn.Module):
+    """Picture to all of it that every frame needs."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        encoded = self.generator.encode(picture)
+        return (encoded.features, encoded.thumbnail, *encoded.skips)
+
+
+class _Frame(nn.Module):
+    """Encoded source, its key points and those that it is to take, to a frame."""
+
+    def __init__(self, generator: Generator, key_points: int) -> None:
+        super().__init__()
+        self.generator = generator
+        self.key_points = key_points  # tensors of each: 1 or, with Jacobians, 2
+
+    def forward(self, features: Tensor, thumbnail: Tensor, *others: Tensor) -> Tensor:
+        skips, points = others[: -2 * self.key_points], others[-2 * self.key_points :]
+        source = EncodedSource(features, thumbnail, skips)
+        kp_source, kp_driving = KeyPoints(*points[: self.key_points]), KeyPoints(*points[self.key_points :])
+        return self.generator.decode(source, self.generator.motion(source, kp_source, kp_driving))
+
+
+def export_onnx(model: Model, paths: dict[str, Path]) -> float:
+    """Write the networks and compare what ONNX Runtime makes of them with PyTorch.
+
+    Args:
+        model: on the CPU.
+        paths: where to write which of `NETWORKS`.
+
+    Returns:
+        The largest difference, in [0, 1] for pictures and [-1, 1] for key points.
+
+    Raises:
+        InputError: a package is missing.
+        FommError: the difference is larger than `TOLERANCE`.
+    """
+    require_packages()
+    generator, detector = model.networks.generator, model.networks.kp_detector
+    with torch.no_grad():
+        source, driving = _probe(model, 0.0), torch.cat([_probe(model, 0.3), _probe(model, 0.6)])
+        encoded = _Encoder(generator)(source)
+        kp_source, kp_driving = _Detector(detector)(source), _Detector(detector)(driving)
+    parts = ("value", "jacobian")[: len(kp_source)]
+    source_names = ["features", "thumbnail", *(f"skip_{level}" for level in range(len(encoded) - 2))]
+    point_names = [f"{whose}_{part}" for whose in ("source", "driving") for part in parts]
+    networks = {
+        "kp_detector": _Network(_Detector(detector), (driving,), ["picture"], parts, 0),
+        "encoder": _Network(_Encoder(generator), (source,), ["picture"], source_names, 1),
+        "generator": _Network(
+            _Frame(generator, len(parts)),
+            (*encoded, *kp_source, *kp_driving),
+            [*source_names, *point_names],
+            ["prediction"],
+            len(encoded) + len(kp_source),
+        ),
+    }
+    metadata = {
+        "checkpoint_sha256": model.sha256,
+        "config": model.config.model_dump_json(),
+        "align_corners": str(generator.align_corners).lower(),
+        "fomm": __version__,
+    }
+    differences = []
+    for name, path in paths.items():
+        _save(networks[name], path, metadata)
+        differences.append(_difference(networks[name], path))
+    if not max(differences) <= TOLERANCE:
+        raise FommError(
+            f"ONNX Runtime differs from PyTorch by {max(differences):.2g}, more than {TOLERANCE:g}",
+            "Nothing was written; try other versions of torch and onnxruntime",
+        )
+    return max(differences)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network to export.
+
+    Attributes:
+        module: the network.
+        inputs: what to trace and try it with, the batch at least 2 where it may vary.
+        names: of the inputs.
+        outputs: names of the outputs.
+        fixed: how many of the inputs, the first ones, have a batch of 1; that of the others may vary.
+    """
+
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    names: Sequence[str]
+    outputs: Sequence[str]
+    fixed: int
+
+
+def _save(network: _Network, path: Path, metadata: dict[str, str]) -> None:
+    shapes: tuple[Any, ...] = tuple({} if index < network.fixed else _BATCH for index in range(len(network.inputs)))
+    if isinstance(network.module, _Frame):
+        shapes = (*shapes[:2], shapes[2:])  # variable arguments count as one
+    with _silenced():
+        program = torch.onnx.export(
+            network.module.eval(),
+            tuple(tensor.clone() for tensor in network.inputs),  # inference tensors cannot be traced
+            dynamo=True,
+            verbose=False,
+            input_names=network.names,
+            output_names=network.outputs,
+            dynamic_shapes=shapes,
+        )
+    if program is None:
+        raise FommError("torch gave no ONNX model", "Report this, please")
+    program.model.metadata_props.update(metadata)
+    program.save(path)
+
+
+@torch.no_grad()
+def _difference(network: _Network, path: Path) -> float:
+    """The largest between ONNX Runtime and PyTorch, of values beyond 1 as a fraction of the largest."""
+    wanted = network.module(*network.inputs)
+    return max(
+        float((one - other).abs().max() / max(1.0, float(other.abs().max())))
+        for one, other in zip(
+            run_onnx(open_onnx(path), network.inputs), wanted if isinstance(wanted, tuple) else (wanted,), strict=True
+        )
+    )
+
+
+def open_onnx(path: Path) -> Any:
+    """A session of ONNX Runtime on the CPU, with as many threads as PyTorch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(session: Any, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs for inputs in the order of the file."""
+    names = [each.name for each in session.get_inputs()]
+    feed = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in zip(names, inputs, strict=True)}
+    return [torch.from_numpy(output) for output in session.run(None, feed)]
+
+
+def tensors_of(points: KeyPoints) -> tuple[Tensor, ...]:
+    """Positions and, where there are any, Jacobians."""
+    return (points.value,) if points.jacobian is None else (points.value, points.jacobian)
+
+
+def _probe(model: Model, shift: float) -> Tensor:
+    """A smooth picture (1, 3, H, W) to try the networks with; `shift` moves what is in it."""
+    height, width, channels = model.config.dataset_params.frame_shape
+    y = torch.linspace(0, 2 * math.pi, height)[:, None]
+    x = torch.linspace(0, 2 * math.pi, width)
+    waves = [torch.sin((channel + 1) * x + y + shift) * torch.cos(y - channel - shift) for channel in range(channels)]
+    return (0.5 + 0.45 * torch.stack(waves))[None]
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep the exporter's notes about packages that nobody here needs from the user."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)

@@ -1,0 +1,37 @@
+"""From the name of an engine to the engine."""
+
+from __future__ import annotations
+
+from fomm_cli.engines.engine import Engine, Model
+from fomm_cli.engines.precision import check_precision, choose_precision
+from fomm_cli.engines.torch_engine import ReferenceEngine, TorchEngine
+
+
+def open_engine(name: str, precision: str, model: Model) -> Engine:
+    """Build an engine.
+
+    Args:
+        name: torch, onnxruntime, openvino or reference.
+        precision: auto or one that the engine has.
+        model: what it is to run, on a device that it runs on.
+
+    Raises:
+        InputError: it is not installed, or has no such precision here.
+    """
+    check_precision(name, precision)
+    precision = choose_precision(name, precision, model.device.type)
+    if model.device.type == "cuda":
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False  # which rounds to ten bits what is called float32
+    if name == "reference":
+        return ReferenceEngine(model)
+    if name == "onnxruntime":
+        from fomm_cli.engines.onnx_engine import OnnxEngine
+
+        return OnnxEngine(model)
+    if name == "openvino":
+        from fomm_cli.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(model, precision)
+    return TorchEngine(model, precision)

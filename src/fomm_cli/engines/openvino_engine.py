@@ -1,0 +1,268 @@
+"""OpenVINO on the CPU (extra `openvino`): the layers in float32, bf16 or int8, the coordinates in PyTorch."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone
+from fomm_cli.engines.store import kept, make_once
+from fomm_cli.errors import InputError
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.dense_motion import DenseMotionNetwork
+from fomm_cli.models.generator import EncodedSource, Generator
+
+logger = logging.getLogger(__name__)
+
+GOOD_PSNR = 38.0  # dB against float32 on the calibration frames; the aim is 35 on all
+_PACKAGES = ("openvino", "nncf")
+_FILES = ("estimate", "paint")
+_TRACED_PART = 4  # of the side: the layers are the same at every size
+
+
+def is_installed() -> bool:
+    """Whether the extra is there."""
+    return all(find_spec(package) is not None for package in _PACKAGES)
+
+
+def _openvino() -> Any:
+    """The package, without the part of it that would report home."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+class _Estimate(nn.Module):
+    """The layers of the dense-motion network."""
+
+    def __init__(self, network: DenseMotionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.network.estimate(inputs)
+
+
+class _Paint(nn.Module):
+    """The layers of the generator behind the warping."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, *warped: Tensor) -> Tensor:
+        return self.generator.paint(*warped)
+
+
+Layers = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What goes into the layers for one frame, and the frame that float32 makes of it."""
+
+    pose: KeyPoints
+    candidates: np.ndarray
+    warped: list[np.ndarray]
+    frame: Tensor
+
+
+class OpenVinoEngine(Engine):
+    """Warps and combines in PyTorch, in float32; the layers between are OpenVINO's."""
+
+    name = "openvino"
+
+    def __init__(self, model: Model, precision: str) -> None:
+        """Convert the layers, or read those that were calibrated before; `model` loses its own.
+
+        Raises:
+            InputError: OpenVINO is not installed.
+        """
+        if not is_installed():
+            raise InputError("OpenVINO is not installed", "Type: pip install openvino nncf")
+        self.precision = precision
+        self._model = model
+        self._generator = model.networks.generator
+        self._kept = kept(model, "openvino-int8", (*_PACKAGES, "torch"))
+        self._layers: tuple[Layers, Layers] | None = None
+        if precision != "int8":
+            estimate, paint = self._converted()
+            # only what paints: half the digits of a flow would be pixels
+            self._use(_compiled(estimate), _compiled(paint, "f32" if precision == "fp32" else precision))
+        elif model.sha256 and self._kept.is_dir():
+            self._load()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are layers to run; int8 has none until it is calibrated."""
+        return self._layers is not None
+
+    def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
+        """Encode the source in PyTorch."""
+        if self._layers is None:
+            raise ValueError("int8 is not calibrated")
+        encoded, layers = self._generator.encode(source), self._layers
+        return each_alone(lambda pose: self._frame(encoded, key_points, pose, layers))
+
+    def _frame(
+        self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
+    ) -> Tensor:
+        estimate, paint = layers
+        network = self._generator.dense_motion_network
+        motions, candidates = network.candidates(source.thumbnail, key_points, pose)
+        return paint(*self._generator.warped(source, network.combine(motions, estimate(candidates))))
+
+    def calibrate(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> None:
+        """Quantise to int8 what keeps the frames good, and remember it in the cache folder."""
+        if not self._model.sha256:
+            self._use(*_compiled_both(self._quantised(source, key_points, poses)))
+            return
+        make_once(self._kept, lambda folder: _save(self._quantised(source, key_points, poses), folder))
+        self._load()
+
+    def _load(self) -> None:
+        core = _openvino().Core()
+        self._use(*_compiled_both([core.read_model(self._kept / f"{name}.xml") for name in _FILES]))
+
+    def _use(self, estimate: Layers, paint: Layers) -> None:
+        """Run these, and let go of the layers in PyTorch that they stand for."""
+        self._layers = estimate, paint
+        hourglass = self._generator.dense_motion_network.hourglass
+        hourglass.encoder.down_blocks, hourglass.decoder.up_blocks = nn.ModuleList(), nn.ModuleList()
+        self._generator.bottleneck, self._generator.up_blocks = nn.Sequential(), nn.ModuleList()
+
+    def _quantised(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> list[Any]:
+        """The layers with the fewest in float32 that still make good frames."""
+        encoded = self._generator.encode(source)
+        floats = self._converted()
+        layers = _compiled_both(floats)
+        samples = [self._sample(encoded, key_points, pose, layers) for pose in poses]
+        best: tuple[float, list[Any]] = (-math.inf, floats)
+        for candidate in self._candidates(floats, samples):
+            layers = _compiled_both(candidate)
+            errors = [
+                (self._frame(encoded, key_points, sample.pose, layers) - sample.frame).square().mean()
+                for sample in samples
+            ]
+            best = max(best, (-10 * math.log10(max(float(np.mean(errors)), 1e-10)), candidate), key=lambda one: one[0])
+            if best[0] >= GOOD_PSNR:
+                break
+        log = logger.info if best[0] >= GOOD_PSNR else logger.warning
+        log("calibrated int8 on %d frames: %.1f dB PSNR against fp32", len(samples), best[0])
+        return best[1]
+
+    def _sample(
+        self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
+    ) -> _Sample:
+        estimate, paint = layers
+        network = self._generator.dense_motion_network
+        motions, candidates = network.candidates(source.thumbnail, key_points, pose)
+        warped = self._generator.warped(source, network.combine(motions, estimate(candidates)))
+        return _Sample(pose, candidates.numpy(), [tensor.numpy() for tensor in warped], paint(*warped))
+
+    def _candidates(self, floats: list[Any], samples: list[_Sample]) -> Iterator[list[Any]]:
+        """Pairs of layers, more and more of them in float32. First and last layers and heads always are."""
+        estimate, paint = floats
+        hourglass = 2 * len(self._generator.dense_motion_network.hourglass.encoder.down_blocks)
+        heads, layers = _convolutions(estimate), _convolutions(paint)
+        painting = [sample.warped for sample in samples]
+        quantised = _quantise(paint, painting, layers[-1:])
+        yield [
+            _quantise(estimate, [[sample.candidates] for sample in samples], heads[:1] + heads[hourglass:]),
+            quantised,
+        ]
+        yield [estimate, quantised]
+        ups = len(self._generator.up_blocks)
+        yield [estimate, _quantise(paint, painting, layers[-1 - ups :])]
+        yield [estimate, _quantise(paint, painting, layers[(len(layers) - 1 - ups) // 2 :])]
+
+    def _converted(self) -> list[Any]:
+        """The layers of both networks as OpenVINO models, for one frame of the model's size."""
+        candidates, warped = self._inputs()
+        estimate = _convert(_Estimate(self._generator.dense_motion_network), [candidates], 1)
+        return [estimate, _convert(_Paint(self._generator), warped, _TRACED_PART)]
+
+    def _inputs(self) -> tuple[Tensor, list[Tensor]]:
+        """Inputs of the layers, for their shapes."""
+        common, (height, width, channels) = self._model.config.model_params.common_params, self._frame_shape
+        encoded = self._generator.encode(torch.zeros(1, channels, height, width))
+        points = KeyPoints(torch.zeros(1, common.num_kp, 2))
+        network = self._generator.dense_motion_network
+        motions, candidates = network.candidates(encoded.thumbnail, points, points)
+        heads = common.num_kp + 1 + (network.occlusion is not None)
+        motion = network.combine(motions, torch.zeros(1, heads, *motions.shape[2:4]))
+        return candidates, list(self._generator.warped(encoded, motion))
+
+    @property
+    def _frame_shape(self) -> tuple[int, int, int]:
+        return self._model.config.dataset_params.frame_shape
+
+
+def _convert(module: nn.Module, inputs: list[Tensor], part: int) -> Any:
+    """An OpenVINO model for inputs of these shapes, traced on a corner of them, which takes a fraction of the time."""
+    corners = [tensor[..., : tensor.shape[2] // part, : tensor.shape[3] // part].contiguous() for tensor in inputs]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it traces, which torch is about to give up
+        return _openvino().convert_model(
+            module.eval(), example_input=tuple(corners), input=[list(tensor.shape) for tensor in inputs]
+        )
+
+
+def _compiled_both(models: list[Any]) -> tuple[Layers, Layers]:
+    return _compiled(models[0]), _compiled(models[1])
+
+
+def _compiled(model: Any, precision: str = "f32") -> Layers:
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,  # left to itself it takes bf16 where it can
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "ENABLE_CPU_PINNING": False,  # a core that others use too holds everything up
+    }
+    request = _openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def run(*inputs: Tensor) -> Tensor:
+        arrays = [np.ascontiguousarray(tensor.numpy()) for tensor in inputs]
+        return torch.from_numpy(request.infer(arrays, share_inputs=True)[0])
+
+    return run
+
+
+def _convolutions(model: Any) -> list[str]:
+    """The names of the convolutions, in the order of the data."""
+    return [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
+
+
+def _quantise(model: Any, inputs: list[list[np.ndarray]], sensitive: list[str]) -> Any:
+    """The model in int8, without its sensitive convolutions."""
+    _openvino()
+    with redirect_stdout(io.StringIO()):  # it prints progress there
+        import nncf
+
+        nncf.set_log_level(logging.ERROR)
+        return nncf.quantize(
+            model.clone(),
+            nncf.Dataset(inputs),
+            preset=nncf.QuantizationPreset.MIXED,  # values after a batch norm have either sign
+            subset_size=len(inputs),
+            ignored_scope=nncf.IgnoredScope(names=sensitive),
+        )
+
+
+def _save(models: list[Any], folder: Path) -> None:
+    for name, model in zip(_FILES, models, strict=True):
+        _openvino().save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
