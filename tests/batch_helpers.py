@@ -12,7 +12,8 @@ from PIL import Image
 from parity_data import PARITY
 
 CONFIG, CHECKPOINT = (PARITY / f"tiny_first_order{suffix}" for suffix in (".yaml", ".pth.tar"))
-MODEL = ["--config", str(CONFIG), "--checkpoint", str(CHECKPOINT), "--cpu", "--threads", "1", "--precision", "fp32"]
+WEIGHTS = ["--config", str(CONFIG), "--checkpoint", str(CHECKPOINT), "--cpu", "--threads", "1"]
+MODEL = [*WEIGHTS, "--precision", "fp32"]
 
 
 def make_sources(folder: Path, count: int) -> Path:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import fomm_cli
-from batch_helpers import MODEL
+from batch_helpers import MODEL, WEIGHTS
 from fomm_cli.models.bundled import sample
 from portraits import hopper, placed, save_frames
 
@@ -67,7 +67,7 @@ def test_everything_runs(packages: Path, offline: list[str], tmp_path: Path) -> 
     commands = [
         ["animate", "--max_frames", "1", "-o", str(out / "sample.mp4"), "--cpu"],
         ["animate", *pair, "-o", str(out / "scene.mp4"), "--find_best_frame", "--paste_back", *MODEL],
-        ["motion", "extract", "-d", clip, "-o", str(out / "face.npz"), *MODEL],
+        ["motion", "extract", "-d", clip, "-o", str(out / "face.npz"), *WEIGHTS],
         ["check", "-s", str(sample()[0]), "-d", clip],
         ["crop", "--inp", str(scene), "-o", str(out / "cropped")],
         ["batch", *pair, "-o", str(out / "batch"), *MODEL, "--dry_run"],

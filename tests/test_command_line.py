@@ -69,6 +69,14 @@ def test_convert_gives_a_file_that_needs_no_config(tmp_path: Path) -> None:
     assert json.loads(animated.stdout)["frames"] == 2
 
 
+def test_the_first_run_needs_nothing_and_names_the_published_weights(tmp_path: Path) -> None:
+    done = fomm("animate", "--max_frames", 2, "--crop", "none", "--result_video", tmp_path / "out.mp4")
+    assert done.returncode == 0, done.stderr
+    assert "small model in the package" in done.stderr
+    assert "fomm download vox" in done.stderr
+    assert (tmp_path / "out.mp4").stat().st_size > 0
+
+
 def test_convert_refuses_what_does_not_fit(tmp_path: Path) -> None:
     target = tmp_path / "small.safetensors"
     refused = fomm("convert", PARITY / "tiny_first_order.pth.tar", target, "--config", "vox-256")

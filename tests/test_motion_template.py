@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from batch_helpers import CHECKPOINT, CONFIG, MODEL
+from batch_helpers import CHECKPOINT, CONFIG, MODEL, WEIGHTS
 from fomm_cli.cli import main
 from fomm_cli.errors import InputError
 from fomm_cli.hashing import sha256_of
@@ -41,7 +41,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def template(talking: Path) -> Path:
     path = talking.with_suffix(".npz")
-    assert main(["motion", "extract", "-d", str(talking), "-o", str(path), *MODEL, "--crop", "none", "--quiet"]) == 0
+    assert main(["motion", "extract", "-d", str(talking), "-o", str(path), *WEIGHTS, "--crop", "none", "--quiet"]) == 0
     return path
 
 
@@ -74,7 +74,7 @@ def test_a_template_drives_as_its_video_does(
 
 def test_a_picture_gives_a_template_that_makes_a_picture(tmp_path: Path) -> None:
     still = tmp_path / "still.npz"
-    assert main(["motion", "extract", "-d", str(sample()[0]), "-o", str(still), *MODEL, "--crop", "none"]) == 0
+    assert main(["motion", "extract", "-d", str(sample()[0]), "-o", str(still), *WEIGHTS, "--crop", "none"]) == 0
     direct = animate(sample()[0], tmp_path / "direct.png", "--crop", "none")
     assert animate(still, tmp_path / "still.png", "--crop", "none") == direct
 
@@ -83,7 +83,7 @@ def test_the_driving_crop_is_made_while_extracting(tmp_path: Path, capsys: pytes
     driving = save_frames(tmp_path / "driving", np.stack([placed(frame, 460, 400, 190, 130) for frame in hopper()[:2]]))
     flags = ("--crop", "driving", "--face_backend", "builtin")
     path = tmp_path / "cropped.npz"
-    assert main(["motion", "extract", "-d", str(driving), "-o", str(path), *MODEL, *flags, "--json"]) == 0
+    assert main(["motion", "extract", "-d", str(driving), "-o", str(path), *WEIGHTS, *flags, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["frames"] == 2
     assert animate(path, tmp_path / "a.mp4", "--crop", "none") == animate(driving, tmp_path / "b.mp4", *flags)
@@ -217,7 +217,7 @@ def test_extracting_refuses_before_it_works(
     output: str, driving: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video = tmp_path / driving if driving else sample()[1]
-    assert main(["motion", "extract", "-d", str(video), "-o", str(tmp_path / output), *MODEL]) == 2
+    assert main(["motion", "extract", "-d", str(video), "-o", str(tmp_path / output), *WEIGHTS]) == 2
     assert words in only_line(capsys)
 
 

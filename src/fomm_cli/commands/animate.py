@@ -146,6 +146,9 @@ def _run(options: argparse.Namespace) -> None:
         job = replace(job, checkpoint=checkpoint, config=config)
     with progress_bar(shown=not options.quiet) as progress:
         result = animate(job, progress)
+    if job.checkpoint is None:
+        logger.info("this was the small model in the package; for better faces: fomm animate --checkpoint vox "
+                    "(695 MB, see fomm download vox)")  # fmt: skip
     print_result(options, as_json(result), _last_line(result))
 
 
