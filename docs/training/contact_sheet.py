@@ -1,6 +1,6 @@
 """Draw the contact sheet of the model card: six portraits, eight frames each, the driving faces as landmarks only.
 
-python docs/training/contact_sheet.py .faces model.safetensors docs/model-card.png
+python docs/training/contact_sheet.py .faces model.safetensors docs/model-card.webp
 
 Of the held-out clips it takes those that open their mouths, close their eyes and turn their heads the most, from
 where the face is calm. Needs mediapipe.
@@ -46,7 +46,7 @@ def main(folder: Path, checkpoint: Path, target: Path) -> None:
         rows.append([np.full((SIDE, SIDE, 3), 255, np.uint8), *(_drawn(faces[index]) for index in shown)])
         rows.append([portrait, *(results[index] for index in shown)])
     sheet = np.concatenate([np.concatenate([_shrunk(tile) for tile in row], axis=1) for row in rows])
-    Image.fromarray(sheet).save(target, optimize=True)
+    Image.fromarray(sheet).save(target, quality=80)
 
 
 def hopper() -> np.ndarray:
@@ -61,10 +61,8 @@ def _pictures(folder: Path) -> list[np.ndarray]:
 
 def head(picture: np.ndarray, finder: FaceFinder) -> np.ndarray:
     """The largest face as the model wants it, uint8 (256, 256, 3)."""
-    square = head_square(finder.find(picture)[0].box)
-    side = round(square.width)
-    left, top = round(square.left), round(square.top)
-    return fit_frame(cut(picture, Region(left, top, left + side, top + side)), (SIDE, SIDE), "stretch")
+    region = Region.square_around(head_square(finder.find(picture)[0].box))
+    return fit_frame(cut(picture, region), (SIDE, SIDE), "stretch")
 
 
 def _expressive(folder: Path, finder: FaceFinder, count: int) -> list[tuple[list[np.ndarray], list[Face]]]:
