@@ -113,7 +113,7 @@ def convolve_in_parts(features: Tensor, heads: list[nn.Conv2d]) -> Tensor:
     """
     weight = torch.cat([head.weight for head in heads])
     bias = torch.cat([head.bias for head in heads if head.bias is not None])
-    in_parts = features.device.type == "cpu" and not torch.is_grad_enabled()  # training needs the time more
+    in_parts = features.device.type == "cpu" and not features.requires_grad  # training needs the time more
     channels = 6 if in_parts else features.shape[1]
     out = bias.view(1, -1, 1, 1)
     for part, kernel in zip(torch.split(features, channels, 1), torch.split(weight, channels, 1), strict=True):
