@@ -240,9 +240,7 @@ def _report_key_points(
     logger.info(
         "key points, step %d, %.0f s: %.2f pixels off on unseen people; each %s; correlation of heights %s",
         *(step, seconds, distance.mean(), " ".join(f"{pixel:.1f}" for pixel in distance)),
-        " ".join(
-            f"{np.corrcoef(found.jacobian[:, k, 1, 1], jacobian[unseen, k, 1, 1])[0, 1]:.2f}" for k in (0, 1, 7, 8)
-        ),
+        " ".join(f"{_correlation(found.jacobian[:, k, 1, 1], jacobian[unseen, k, 1, 1]):.2f}" for k in (0, 1, 7, 8)),
     )
 
 

@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -122,9 +122,16 @@ class OpenVinoEngine(Engine):
         self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
     ) -> Tensor:
         estimate, paint = layers
+        _, warped = self._warped(source, key_points, pose, estimate)
+        return paint(*warped)
+
+    def _warped(
+        self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, estimate: Layers
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """What goes into the layers for one frame: those that estimate the motion, then those that paint."""
         network = self._generator.dense_motion_network
         motions, candidates = network.candidates(source.thumbnail, key_points, pose)
-        return paint(*self._generator.warped(source, network.combine(motions, estimate(candidates))))
+        return candidates, self._generator.warped(source, network.combine(motions, estimate(candidates)))
 
     def calibrate(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> None:
         """Quantise to int8 what keeps the frames good, and remember it in the cache folder."""
@@ -169,9 +176,7 @@ class OpenVinoEngine(Engine):
         self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
     ) -> _Sample:
         estimate, paint = layers
-        network = self._generator.dense_motion_network
-        motions, candidates = network.candidates(source.thumbnail, key_points, pose)
-        warped = self._generator.warped(source, network.combine(motions, estimate(candidates)))
+        candidates, warped = self._warped(source, key_points, pose, estimate)
         return _Sample(pose, candidates.numpy(), [tensor.numpy() for tensor in warped], paint(*warped))
 
     def _candidates(self, floats: list[Any], samples: list[_Sample]) -> Iterator[list[Any]]:
