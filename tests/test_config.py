@@ -287,7 +287,7 @@ def test_configs_without_training_sections_load(path):
     written = yaml.safe_load(path.read_text())["model_params"]
     config = load_config(str(path))
     model = config.model_params
-    assert model.common_params.model_dump() == written["common_params"]
+    assert model.common_params.model_dump(exclude_unset=True) == written["common_params"]
     assert model.kp_detector_params.model_dump(exclude_unset=True) == written["kp_detector_params"]
     assert model.generator_params.model_dump(exclude_unset=True) == written["generator_params"]
     assert config.train_params.num_epochs == 100
@@ -430,7 +430,11 @@ def test_missing_list_item():
     ("key", "meant", "allowed"),
     [
         ("model_parms", "model_params", "Allowed there: animate_params, dataset_params, model_params"),
-        ("model_params.common_params.num_kps", "num_kp", "Allowed there: estimate_jacobian, num_channels, num_kp"),
+        (
+            "model_params.common_params.num_kps",
+            "num_kp",
+            "Allowed there: estimate_jacobian, head_kernel, num_channels, num_kp",
+        ),
         (f"{KP}.temprature", "temperature", "Allowed there: block_expansion, max_features, num_blocks"),
         (f"{MOTION}.kp_var", None, "kp_variance"),
         ("dataset_params.augmentation_params.flip_param.flip", None, "Allowed there: horizontal_flip, time_flip"),

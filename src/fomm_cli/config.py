@@ -78,6 +78,7 @@ def _check_range(value: tuple[float, float]) -> tuple[float, float]:
 
 Scale = Annotated[int | float, PlainValidator(_check_scale)]
 ScaleFactor = Annotated[float, Field(ge=0.001, le=1)]  # the networks keep every int(1 / factor)-th pixel
+Kernel = Literal[1, 3, 5, 7]  # odd, so that sizes stay
 Format = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")]
 Channels = Literal[3]  # every picture is RGB
 
@@ -219,11 +220,13 @@ class CommonParams(_Section):
         num_kp: key points per picture.
         num_channels: channels of a picture, always 3: pictures are RGB.
         estimate_jacobian: first order (true) or zero order (false) motion.
+        head_kernel: side of the convolutions that come last in each network, 7 in the published ones.
     """
 
     num_kp: PositiveInt
     num_channels: Channels
     estimate_jacobian: bool = False
+    head_kernel: Kernel = 7
 
 
 class _Network(_Section):
@@ -264,7 +267,7 @@ class KPDetectorParams(_Hourglass):
     Attributes:
         temperature: of the softmax over each heat map; lower is sharper.
         single_jacobian_map: one Jacobian map for all key points instead of one for each.
-        pad: pixels added on each side before the 7 x 7 convolution that makes the heat maps.
+        pad: pixels added on each side before the convolution that makes the heat maps.
     """
 
     temperature: PositiveFloat
@@ -480,9 +483,10 @@ def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterator[str]
         if any(_scaled(side, scale_factor) % 2**halvings for side in sides):
             multiple = int(1 / scale_factor) * 2**halvings
             yield f"model_params.{place} needs sides that are multiples of {multiple}"
-    # the 7 x 7 convolution eats 6 pixels, and coordinates from -1 to 1 take two
-    if min(_scaled(side, detector.scale_factor) for side in sides) + 2 * detector.pad < 8:
-        least = int(1 / detector.scale_factor) * (8 - 2 * detector.pad)
+    # a convolution eats its side less one, and coordinates from -1 to 1 take two
+    needed = networks.common_params.head_kernel + 1 - 2 * detector.pad
+    if min(_scaled(side, detector.scale_factor) for side in sides) < needed:
+        least = int(1 / detector.scale_factor) * needed
         yield f"model_params.kp_detector_params needs sides of at least {least}, or a larger pad"
 
 

@@ -13,6 +13,8 @@ from fomm_cli.config import Config
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.networks import Networks
 
+MOST_WORKERS = 4  # each needs memory
+
 Painter = Callable[[KeyPoints], Tensor]
 """From the key points that a source is to take, B, to RGB in [0, 1], shape (B, 3, H, W)."""
 
@@ -43,11 +45,13 @@ class Engine(ABC):
         name: as in ``--engine``.
         precision: of the layers; coordinates are float32 in all of them.
         batch_size: frames that are best computed at once.
+        workers: threads of which each had best compute frames of its own.
     """
 
     name: str
     precision: str
     batch_size: int = 1
+    workers: int = 1
 
     @property
     def ready(self) -> bool:
@@ -67,6 +71,11 @@ class Engine(ABC):
     @abstractmethod
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
         """Do what is done once for a source; arguments as in `calibrate`."""
+
+
+def workers_on_cpu() -> int:
+    """How many frames to compute side by side: layers are too small to keep all threads busy with one of them."""
+    return min(torch.get_num_threads(), MOST_WORKERS)
 
 
 def each_alone(paint: Painter) -> Painter:

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
 from fomm_cli.engines.onnx_export import export_onnx, open_onnx, require_packages, run_onnx, tensors_of
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.keypoints import KeyPoints
@@ -27,15 +27,16 @@ class OnnxEngine(Engine):
             FommError: the exported model is not the same.
         """
         require_packages()
+        self.workers = workers_on_cpu()
         self._generator = model.networks.generator
         if model.sha256:
             folder = kept(model, "onnx", ("torch", "onnx", "onnxruntime", "onnxscript"))
             make_once(folder, lambda part: _export(model, part))
-            self._session = open_onnx(folder / "generator.onnx")
+            self._session = open_onnx(folder / "generator.onnx", self.workers)
         else:
             with TemporaryDirectory() as part:
                 _export(model, Path(part))
-                self._session = open_onnx(Path(part) / "generator.onnx")
+                self._session = open_onnx(Path(part) / "generator.onnx", self.workers)
 
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
         """Encode the source in PyTorch."""

@@ -188,12 +188,12 @@ def _difference(network: _Network, path: Path) -> float:
     )
 
 
-def open_onnx(path: Path) -> Any:
-    """A session of ONNX Runtime on the CPU, with as many threads as PyTorch has."""
+def open_onnx(path: Path, workers: int = 1) -> Any:
+    """A session of ONNX Runtime on the CPU, with as many threads as PyTorch has, shared by so many that use it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = max(1, torch.get_num_threads() // workers)
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 

@@ -6,6 +6,7 @@ import io
 import logging
 import math
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
@@ -95,6 +96,7 @@ class OpenVinoEngine(Engine):
         if not is_installed():
             raise InputError("OpenVINO is not installed", "Type: pip install openvino nncf")
         self.precision = precision
+        self.workers = workers_on_cpu()
         self._model = model
         self._generator = model.networks.generator
         self._kept = kept(model, "openvino-int8", (*_PACKAGES, "torch"))
@@ -236,13 +238,17 @@ def _compiled(model: Any, precision: str = "f32") -> Layers:
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,  # left to itself it takes bf16 where it can
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": workers_on_cpu(),
         "ENABLE_CPU_PINNING": False,  # a core that others use too holds everything up
     }
-    request = _openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
+    compiled = _openvino().Core().compile_model(model, "CPU", settings)
+    of_thread = threading.local()
 
     def run(*inputs: Tensor) -> Tensor:
+        if not hasattr(of_thread, "request"):
+            of_thread.request = compiled.create_infer_request()
         arrays = [np.ascontiguousarray(tensor.numpy()) for tensor in inputs]
-        return torch.from_numpy(request.infer(arrays, share_inputs=True)[0])
+        return torch.from_numpy(of_thread.request.infer(arrays, share_inputs=True)[0])
 
     return run
 

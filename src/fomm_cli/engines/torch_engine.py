@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.generator import Generator
 
@@ -25,6 +25,7 @@ class TorchEngine(Engine):
         """Change the generator of `model`, not reversibly."""
         self.precision = precision
         self.batch_size = BATCH_SIZES[model.device.type]
+        self.workers = workers_on_cpu() if model.device.type == "cpu" else 1
         self._generator = model.networks.generator
         if precision in _TYPES:
             _lower(self._generator, _TYPES[precision])

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from fomm_cli.config import CommonParams, DenseMotionParams
 from fomm_cli.keypoints import KeyPoints, inverse_2x2
 from fomm_cli.models.grid import coordinate_grid, full_precision, gaussian_heatmaps, warp
-from fomm_cli.models.layers import Hourglass, downsampling
+from fomm_cli.models.layers import Hourglass, downsampling, head
+
+_PRODUCTS = 300  # that a CPU may add up
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class DenseMotionNetwork(nn.Module):
             params.max_features,
             params.num_blocks,
         )
-        self.mask = nn.Conv2d(self.hourglass.out_features, local_motions, 7, padding=3)
-        self.occlusion = nn.Conv2d(self.hourglass.out_features, 1, 7, padding=3) if estimate_occlusion_map else None
+        self.mask = head(self.hourglass.out_features, local_motions, common.head_kernel)
+        self.occlusion = head(self.hourglass.out_features, 1, common.head_kernel) if estimate_occlusion_map else None
         self.kp_variance = params.kp_variance
         self.align_corners = align_corners
 
@@ -80,7 +82,7 @@ class DenseMotionNetwork(nn.Module):
 
     def estimate(self, inputs: Tensor) -> Tensor:
         """The layers: from `candidates` to scores of each motion, then of the occlusion, (B, K + 1 or K + 2, h, w)."""
-        heads = [head for head in (self.mask, self.occlusion) if head is not None]
+        heads = [self.mask] if self.occlusion is None else [self.mask, self.occlusion]
         return convolve_in_parts(self.hourglass(inputs), heads)
 
     def combine(self, motions: Tensor, scores: Tensor) -> DenseMotion:
@@ -106,18 +108,18 @@ class DenseMotionNetwork(nn.Module):
 
 
 def convolve_in_parts(features: Tensor, heads: list[nn.Conv2d]) -> Tensor:
-    """Apply several 7x7 convolutions at once; returns their outputs one after another, (B, sum of C', h, w).
+    """Apply several convolutions of one shape at once; returns their outputs one after another, (B, sum of C', h, w).
 
-    On a CPU a float32 sum over all channels loses two digits, which the flow shows. Summed in parts of a few
-    channels it loses one, in the same time.
+    On a CPU a float32 sum over all channels loses two digits, which the flow shows. Summed in parts of some 300
+    products it loses one, in the same time.
     """
     weight = torch.cat([head.weight for head in heads])
     bias = torch.cat([head.bias for head in heads if head.bias is not None])
     in_parts = features.device.type == "cpu" and not features.requires_grad  # training needs the time more
-    channels = 6 if in_parts else features.shape[1]
+    channels = _PRODUCTS // weight[0, 0].numel() if in_parts else features.shape[1]
     out = bias.view(1, -1, 1, 1)
     for part, kernel in zip(torch.split(features, channels, 1), torch.split(weight, channels, 1), strict=True):
-        out = out + F.conv2d(part, kernel, padding=3)
+        out = out + F.conv2d(part, kernel, padding=heads[0].padding)
     return out
 
 

@@ -13,7 +13,7 @@ from fomm_cli.config import CommonParams, GeneratorParams
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
 from fomm_cli.models.grid import resize_flow, warp
-from fomm_cli.models.layers import DownBlock, ResBlock, SameBlock, UpBlock
+from fomm_cli.models.layers import DownBlock, ResBlock, SameBlock, UpBlock, head
 
 _LOGIT_MARGIN = 1 / 512  # half a grey level, so that black and white have finite logits
 
@@ -58,7 +58,7 @@ class Generator(nn.Module):
             OrderedDict((f"r{i}", ResBlock(widths[-1])) for i in range(params.num_bottleneck_blocks))
         )
         last = widths[0] * (share if depth else 1) + (common.num_channels if params.skips else 0)
-        self.final = nn.Conv2d(last, common.num_channels, 7, padding=3)
+        self.final = head(last, common.num_channels, common.head_kernel)
         self.skips = params.skips
         self.align_corners = align_corners
 
@@ -109,12 +109,12 @@ class Generator(nn.Module):
         for level, block in enumerate(self.up_blocks):
             out = block(out)
             if self.skips:
-                out = torch.cat((out, skips[level]), dim=1)
+                out = _joined(out, skips[level])
         if not self.skips:
             return torch.sigmoid(self.final(out))
         *_, picture, logits = skips
         # where nothing is hidden and to correct, the warped source comes out as sharp as it is
-        return torch.sigmoid(self.final(torch.cat((out, picture), dim=1)) + logits)
+        return torch.sigmoid(self.final(_joined(out, picture)) + logits)
 
     def warp(self, picture: Tensor, motion: DenseMotion) -> Tensor:
         """Warp a picture or feature map (1 or B, C, H, W) by the flow, resized to fit; returns (B, C, H, W)."""
@@ -127,6 +127,12 @@ class Generator(nn.Module):
         """Encode and decode in one go; returns RGB in [0, 1], shape (B, 3, H, W)."""
         encoded = self.encode(source)
         return self.decode(encoded, self.motion(encoded, kp_source, kp_driving))
+
+
+def _joined(features: Tensor, skip: Tensor) -> Tensor:
+    """Channels of both, laid out as the first: what is mixed would be laid out anew by every layer."""
+    laid_out = features.is_contiguous(memory_format=torch.channels_last)
+    return torch.cat((features, skip.contiguous(memory_format=torch.channels_last) if laid_out else skip), dim=1)
 
 
 def _masked(picture: Tensor, motion: DenseMotion) -> Tensor:

@@ -66,6 +66,6 @@ def resize_flow(flow: Tensor, height: int, width: int, *, align_corners: bool = 
     if flow.shape[1:3] == (height, width):
         return flow
     resized = F.interpolate(
-        flow.permute(0, 3, 1, 2), size=(height, width), mode="bilinear", align_corners=align_corners
+        flow.permute(0, 3, 1, 2).contiguous(), size=(height, width), mode="bilinear", align_corners=align_corners
     )
     return resized.permute(0, 2, 3, 1)

@@ -23,11 +23,11 @@ class KPDetector(nn.Module):
         super().__init__()
         self.down = downsampling(common.num_channels, params.scale_factor)
         self.predictor = Hourglass(common.num_channels, params.block_expansion, params.max_features, params.num_blocks)
-        self.kp = nn.Conv2d(self.predictor.out_features, common.num_kp, 7, padding=params.pad)
+        self.kp = nn.Conv2d(self.predictor.out_features, common.num_kp, common.head_kernel, padding=params.pad)
         self.jacobian: nn.Conv2d | None = None
         if common.estimate_jacobian:
             maps = 1 if params.single_jacobian_map else common.num_kp
-            self.jacobian = nn.Conv2d(self.predictor.out_features, 4 * maps, 7, padding=params.pad)
+            self.jacobian = nn.Conv2d(self.predictor.out_features, 4 * maps, common.head_kernel, padding=params.pad)
             nn.init.zeros_(self.jacobian.weight)
             self.jacobian.bias = nn.Parameter(torch.eye(2).flatten().repeat(maps))  # training starts from the identity
         self.temperature = params.temperature

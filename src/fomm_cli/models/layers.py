@@ -36,6 +36,11 @@ def downsampling(channels: int, scale_factor: float) -> nn.Module:
     return nn.Identity() if scale_factor == 1 else AntiAliasDownsample(channels, scale_factor)
 
 
+def head(in_features: int, out_features: int, kernel_size: int) -> nn.Conv2d:
+    """The convolution that comes last in a network: (B, C, H, W) -> (B, C', H, W)."""
+    return nn.Conv2d(in_features, out_features, kernel_size, padding=kernel_size // 2)
+
+
 class SameBlock(nn.Module):
     """Convolution, batch norm, ReLU: (B, C, H, W) -> (B, C', H, W)."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import tee
 from pathlib import Path
 from typing import TypeVar
 
@@ -301,13 +302,14 @@ def animated_frames(
     driving: Driving, animation: Animation, start: int = 0, stop: int | None = None
 ) -> Generator[AnimatedFrame, None, None]:
     """Animate the driving frames from `start` to `stop`, exclusive."""
-    with closing(driving.batches(start, stop)) as batches:
-        for batch in batches:
-            rendered = animation.render(batch.motion)
+    with ExitStack() as running:
+        coming, shown = tee(running.enter_context(closing(driving.batches(start, stop))))
+        results = running.enter_context(closing(animation.render_all(batch.motion for batch in coming)))
+        for rendered, batch in zip(results, shown, strict=True):
             pictures = batch.motion if isinstance(batch.motion, np.ndarray) else None
             for index, moment in enumerate(batch.moments):
-                shown = None if pictures is None else (pictures[index], rendered.key_points[index])
-                yield AnimatedFrame(moment, rendered.images[index], shown)
+                looked_at = None if pictures is None else (pictures[index], rendered.key_points[index])
+                yield AnimatedFrame(moment, rendered.images[index], looked_at)
 
 
 def _counted(items: Iterator[T], stage: str, total: int | None, progress: Progress) -> Iterator[T]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,9 +27,12 @@ from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.motion import MotionTransfer, Smoother
 from fomm_cli.pipeline.device import choose_engine_device
 from fomm_cli.pipeline.download import resolve_checkpoint
-from fomm_cli.pipeline.prefetch import batched
+from fomm_cli.pipeline.prefetch import batched, in_parallel
 
 logger = logging.getLogger(__name__)
+
+Batch = TypeVar("Batch", np.ndarray, KeyPoints)
+Part = TypeVar("Part")
 
 REHEARSAL = 8  # driving frames that an engine is calibrated on
 DEFAULT_CONFIG = "vox-256"
@@ -146,8 +152,10 @@ class Animator:
             adapt_scale=adapt_scale,
             rehearsal=(self.detect(frame[None]) for frame in first),
         )
-        for batch in batched(chain(first, frames), self.batch_size):
-            yield from animation.render(np.stack(batch)).images
+        batches = (np.stack(batch) for batch in batched(chain(first, frames), self.batch_size))
+        with closing(animation.render_all(batches)) as results:
+            for rendered in results:
+                yield from rendered.images
 
     @torch.inference_mode()
     def start(
@@ -215,6 +223,20 @@ class Animation:
         self._smoother = smoother
         self._batch_size = animator.batch_size
 
+    def render_all(self, batches: Iterable[np.ndarray | KeyPoints]) -> Generator[Rendered, None, None]:
+        """Animate batches one after the other, or on a CPU several at a time; each as `render` does.
+
+        Args:
+            batches: read a few ahead.
+        """
+        workers, threads = self._animator.engine.workers, torch.get_num_threads()
+        share = partial(torch.set_num_threads, max(1, threads // workers))
+        share()
+        try:
+            yield from in_parallel(self._paint_batch, (self._follow(batch) for batch in batches), workers, share)
+        finally:
+            torch.set_num_threads(threads)
+
     def render(self, driving: np.ndarray | KeyPoints) -> Rendered:
         """Animate driving frames, uint8 (B, height, width, 3), or their key points.
 
@@ -223,33 +245,41 @@ class Animation:
         Raises:
             OutOfMemoryError: one frame alone does not fit into the memory of the device.
         """
-        parts = []
+        return self._paint_batch(self._follow(driving))
+
+    def _follow(self, driving: np.ndarray | KeyPoints) -> KeyPoints:
+        """Key points of the next driving frames, smoothed where that is asked for."""
+        if isinstance(driving, KeyPoints):
+            found = driving.to(self._animator.device)
+        else:
+            found = KeyPoints.joined(list(self._in_parts(self._animator.detect, driving)))
+        if self._smoother is not None:
+            found, self._smoother = self._smoother(found)
+        return found
+
+    def _paint_batch(self, found: KeyPoints) -> Rendered:
+        images = np.concatenate(list(self._in_parts(self._paint_part, found)))
+        return Rendered(images, found.value.cpu().numpy())
+
+    @torch.inference_mode()
+    def _paint_part(self, found: KeyPoints) -> np.ndarray:
+        """Frames, uint8 (B, H, W, 3)."""
+        images = (self.predict(found) * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
+        return images.contiguous().cpu().numpy()
+
+    def _in_parts(self, work: Callable[[Batch], Part], batch: Batch) -> Iterator[Part]:
+        """Work on parts of a batch that fit into the memory of the device."""
         done = 0
-        while done < len(driving):
+        while done < len(batch):
+            some = batch[done : done + self._batch_size]
             try:
-                parts.append(self._render(driving[done : done + self._batch_size]))
+                yield work(some)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 self._halve_batch(error)
                 continue
-            done += len(parts[-1].images)
-        if len(parts) == 1:
-            return parts[0]
-        return Rendered(
-            np.concatenate([part.images for part in parts]), np.concatenate([part.key_points for part in parts])
-        )
-
-    @torch.inference_mode()
-    def _render(self, driving: np.ndarray | KeyPoints) -> Rendered:
-        found = driving.to(self._animator.device) if isinstance(driving, KeyPoints) else self._animator.detect(driving)
-        following = None
-        if self._smoother is not None:
-            found, following = self._smoother(found)
-        prediction = self.predict(found)
-        images = (prediction * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
-        self._smoother = following  # only now: a batch that does not fit into memory comes again
-        return Rendered(images.contiguous().cpu().numpy(), found.value.cpu().numpy())
+            done += len(some)
 
     def predict(self, driving: KeyPoints) -> Tensor:
         """The frames that driving key points give, before rounding: RGB in [0, 1], shape (B, 3, H, W)."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar, cast
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _END = object()
 
@@ -74,6 +77,33 @@ def _offer(item: object, handover: queue.Queue[object], stopped: threading.Event
             continue
         return True
     return False
+
+
+def in_parallel(
+    work: Callable[[T], R], items: Iterable[T], workers: int, begin: Callable[[], object]
+) -> Generator[R, None, None]:
+    """Do some work on every item, several at a time; the results come in the order of the items.
+
+    An exception in the work is raised here, in its place; when this iterator is closed or collected, no more is begun.
+
+    Args:
+        work: what to do.
+        items: read in the thread that reads the results, at most twice as many ahead as there are workers.
+        workers: threads that work.
+        begin: called in each of them first.
+    """
+    with ThreadPoolExecutor(workers, initializer=begin) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) == 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
