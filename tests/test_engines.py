@@ -21,6 +21,7 @@ from fomm_cli.engines import precision as precision_module
 from fomm_cli.engines.engine import Model, Painter
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.engines.precision import check_precision, choose_precision
+from fomm_cli.engines.winograd import LEAST_CHANNELS, WinogradConv2d, suits
 from fomm_cli.errors import InputError
 from fomm_cli.models.networks import Networks
 from parity_data import PARITY, TINY, TOLERANCE, config_of, networks_of, recording
@@ -325,3 +326,28 @@ def test_bench_times_engines_side_by_side(tmp_path: Path, monkeypatch: pytest.Mo
             assert row["max_abs"] < 1e-4
         assert 100 < row["peak_mb"] < 3000 or sys.platform == "win32"
     assert {(row["engine"], row["precision"]) for row in rows} >= {("reference", "fp32"), ("torch", "fp32")}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("bias", [True, False])
+def test_winograd_is_a_convolution(bias: bool) -> None:
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(LEAST_CHANNELS, LEAST_CHANNELS + 8, 3, padding=1, bias=bias)
+    assert suits(conv, 8, 20)
+    features = torch.randn(1, LEAST_CHANNELS, 8, 20)
+    wanted = conv.double()(features.double())
+    assert float((WinogradConv2d(conv)(features) - wanted).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("conv", "height"),
+    [
+        (torch.nn.Conv2d(LEAST_CHANNELS, LEAST_CHANNELS, 3, padding=1), 6),
+        (torch.nn.Conv2d(LEAST_CHANNELS, LEAST_CHANNELS, 3), 8),
+        (torch.nn.Conv2d(LEAST_CHANNELS, LEAST_CHANNELS, 3, padding=1, stride=2), 8),
+        (torch.nn.Conv2d(LEAST_CHANNELS, 8, 3, padding=1), 8),
+        (torch.nn.Identity(), 8),
+    ],
+)
+def test_winograd_is_not_for_everything(conv: torch.nn.Module, height: int) -> None:
+    assert not suits(conv, height, 8)

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from fomm_cli.config import load_config
+from fomm_cli.engines.engine import Model
+from fomm_cli.engines.opening import open_engine
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.networks import load_networks
 from fomm_cli.motion import MotionTransfer
@@ -18,7 +20,8 @@ from parity_data import PARITY, assert_close, assert_same_points, recording
 @pytest.mark.parametrize("align_corners", [True, False])
 @torch.inference_mode()
 def test_full_size_model_is_the_originals(full_checkpoint: Path, align_corners: bool) -> None:
-    networks = load_networks(read_checkpoint(full_checkpoint), load_config("vox-256"), align_corners=align_corners)
+    config = load_config("vox-256")
+    networks = load_networks(read_checkpoint(full_checkpoint), config, align_corners=align_corners)
     networks.prepare_inference(torch.device("cpu"))
     recorded = recording("full_vox-256")
     inputs = np.load(PARITY / "inputs.npz")
@@ -35,4 +38,7 @@ def test_full_size_model_is_the_originals(full_checkpoint: Path, align_corners: 
     encoded = networks.generator.encode(source)
     motion = networks.generator.motion(encoded, kp_source, transferred)
     assert_close(motion.occlusion_map, recorded[f"align_corners={align_corners}/occlusion_map"])
-    assert_close(networks.generator.decode(encoded, motion), recorded[f"align_corners={align_corners}/prediction"])
+    prediction = recorded[f"align_corners={align_corners}/prediction"]
+    assert_close(networks.generator.decode(encoded, motion), prediction)
+    engine = open_engine("torch", "fp32", Model(networks, config, torch.device("cpu"), ""))
+    assert_close(engine.start(source, kp_source)(transferred), prediction)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
+from fomm_cli.engines.winograd import WinogradConv2d, suits
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.generator import Generator
 
@@ -30,6 +31,7 @@ class TorchEngine(Engine):
         if precision in _TYPES:
             _lower(self._generator, _TYPES[precision])
         elif model.device.type == "cpu":
+            _multiply_less(self._generator, model.config.dataset_params.frame_shape[:2])
             _merge_doubling(self._generator)
             # the bottleneck gains nothing by it
             _lay_channels_last(self._generator.up_blocks, self._generator.final)
@@ -58,6 +60,15 @@ def _lay_channels_last(*blocks: nn.Module) -> None:
     """Lay weights, and so what comes out of the layers, out as most convolutions are computed fastest."""
     for block in blocks:
         block.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _multiply_less(generator: Generator, frame: tuple[int, int]) -> None:
+    """Compute the bottleneck, where most of the products are, by Winograd's algorithm."""
+    height, width = (side >> len(generator.down_blocks) for side in frame)
+    for block in generator.bottleneck:
+        for name, layer in block.named_children():
+            if suits(layer, height, width):
+                setattr(block, name, WinogradConv2d(layer))
 
 
 def _merge_doubling(generator: Generator) -> None:
