@@ -23,9 +23,7 @@ _INPUT = torch.tensor(
         [0, 4, 0, -5, 0, 1],
     ]
 )
-_KERNEL = (
-    torch.tensor([[6.0, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64) / 24
-)
+_KERNEL = torch.tensor([[6.0, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _OUTPUT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
@@ -41,8 +39,8 @@ class WinogradConv2d(nn.Module):
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        kernel = _KERNEL @ conv.weight.double() @ _KERNEL.T  # (C', C, 6, 6)
-        self.register_buffer("weight", kernel.float().permute(2, 3, 0, 1).flatten(0, 1).contiguous())
+        kernel = torch.kron(_KERNEL, _KERNEL) @ conv.weight.flatten(2).permute(2, 0, 1).flatten(1)  # (36, C' * C)
+        self.register_buffer("weight", kernel.view(-1, *conv.weight.shape[:2]))
         self.bias = conv.bias
         self.register_buffer("to_products", torch.kron(_INPUT, _INPUT))  # (36, 36)
         self.register_buffer("from_products", torch.kron(_OUTPUT, _OUTPUT))  # (16, 36)
@@ -50,16 +48,16 @@ class WinogradConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve one picture."""
         height, width = x.shape[2] // _TILE, x.shape[3] // _TILE
-        padded = F.pad(x[0], (1, 1, 1, 1))
-        tiles = padded.unfold(1, _SEEN, _TILE).unfold(2, _SEEN, _TILE)  # (C, h, w, 6, 6)
-        seen = tiles.permute(0, 3, 4, 1, 2).reshape(len(padded), _SEEN**2, height * width)
-        factors = self.to_products @ seen  # (C, 36, h * w)
-        products = torch.bmm(self.weight, factors.transpose(0, 1))  # (36, C', h * w)
-        sums = self.from_products @ products.transpose(0, 1)  # (C', 16, h * w)
+        # one name for all of it, so that each step frees the memory of the one before
+        out = F.pad(x[0], (1, 1, 1, 1)).unfold(1, _SEEN, _TILE).unfold(2, _SEEN, _TILE)  # (C, h, w, 6, 6)
+        out = out.permute(0, 3, 4, 1, 2).reshape(x.shape[1], _SEEN**2, height * width)
+        out = self.to_products @ out  # (C, 36, h * w)
+        out = torch.bmm(self.weight, out.transpose(0, 1))  # (36, C', h * w)
+        out = self.from_products @ out.transpose(0, 1)  # (C', 16, h * w)
         if self.bias is not None:
-            sums += self.bias[:, None, None]
-        pixels = sums.view(-1, _TILE, _TILE, height, width).permute(0, 3, 1, 4, 2)  # (C', h, 4, w, 4)
-        return pixels.reshape(1, -1, x.shape[2], x.shape[3])
+            out += self.bias[:, None, None]
+        out = out.view(-1, _TILE, _TILE, height, width).permute(0, 3, 1, 4, 2)  # (C', h, 4, w, 4)
+        return out.reshape(1, -1, *x.shape[2:])
 
 
 def suits(conv: nn.Module, height: int, width: int) -> TypeGuard[nn.Conv2d]:

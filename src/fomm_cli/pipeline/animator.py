@@ -25,7 +25,7 @@ from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.motion import MotionTransfer, Smoother
-from fomm_cli.pipeline.device import choose_engine_device
+from fomm_cli.pipeline.device import choose_engine_device, trim_memory
 from fomm_cli.pipeline.download import resolve_checkpoint
 from fomm_cli.pipeline.prefetch import batched, in_parallel
 
@@ -78,6 +78,7 @@ class Animator:
         self.checkpoint_sha256 = checkpoint_sha256
         self.engine: Engine = open_engine(engine, precision, Model(networks, config, device, checkpoint_sha256))
         self.batch_size = self.engine.batch_size
+        trim_memory()
 
     @classmethod
     def load(
