@@ -1,11 +1,13 @@
 """Teach the small model where a face's features are and how they move, before `fomm train` teaches it to paint.
 
-python docs/training/teach_motion.py .faces docs/training/mini-256.yaml motion.pth.tar
+python docs/training/teach_motion.py .faces docs/training/mini-128.yaml motion.pth.tar
 
 The paper finds key points and motion without being told any, which takes days on a GPU. On a CPU we show the networks
 MediaPipe's landmarks: a key point is the mean of a few of them, its Jacobian the affine map that takes them from
 their mean places in the data to the picture, and the flow at every landmark of a driving frame has to lead to the
-same landmark of the source. Needs mediapipe.
+same landmark of the source. A few more key points are only placed around the face at first; where they help most they
+find out as the paper has it: the warped source is to look like the driving frame, and key points have to move with the
+picture. Needs mediapipe.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from fomm_cli.config import load_config
+from fomm_cli.config import Config, load_config
 from fomm_cli.faces.finder import open_finder
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.image import read_image
@@ -32,15 +35,20 @@ from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video_reader import open_clip
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.dense_motion import DenseMotionNetwork
+from fomm_cli.models.grid import coordinate_grid
 from fomm_cli.models.keypoint_detector import KPDetector
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos
 
 logger = logging.getLogger("teach")
 
-SIDE = 256
+SIDE = 128
+FULL_SIDE = 256  # whose pixels distances are told in
 FRAMES_A_CLIP = 36
 LEARNING_RATE = 1e-3
+PAIRS = 12  # in a step
+GRADIENT_LIMIT = 10.0
+GUIDED = 0.3  # share of the steps in which the loose key points are led to their places
 
 Pairs = tuple[np.ndarray, np.ndarray]
 """Numbers of source frames and of driving frames."""
@@ -98,9 +106,12 @@ FEATURES = (
     Feature(JAWS[1], JAWS[1], 10),
     Feature(FOREHEAD, FOREHEAD, 12),
 )
+# further key points: where they would be beside the mean face, and their numbers in the mirrored face
+LOOSE = ((0.0, -0.75), (-0.68, -0.25), (0.68, -0.25), (0.0, 0.85), (-0.7, 0.9), (0.7, 0.9))
+MIRROR = [feature.mirror for feature in FEATURES] + [13, 15, 14, 16, 18, 17]
 EYE_GAPS = ((159, 145), (386, 374))
 MOUTH_GAP = (13, 14)
-MIRROR = [feature.mirror for feature in FEATURES]
+GAPS = (*EYE_GAPS, (158, 153), (160, 144), (385, 380), (387, 373), MOUTH_GAP, (82, 87), (312, 317))
 
 
 def main() -> None:
@@ -111,23 +122,27 @@ def main() -> None:
     parser.add_argument("target", type=Path, help=".pth.tar to write")
     parser.add_argument("--checkpoint", type=Path, help="to go on from")
     parser.add_argument("--key_point_minutes", type=float, default=20)
-    parser.add_argument("--flow_minutes", type=float, default=20)
+    parser.add_argument("--motion_minutes", type=float, default=40)
     parser.add_argument("--cache", type=Path, default=Path("landmarks.npz"), help="keeps what MediaPipe found")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     if not arguments.cache.exists():
         collect(arguments.data, arguments.cache)
-    with np.load(arguments.cache) as stored:
-        data = Data(stored["frames"], torch.from_numpy(stored["landmarks"]), stored["clips"], stored["held_out"])
+    data = opened_data(arguments.cache)
     config = load_config(arguments.config)
     torch.manual_seed(0)
     networks = Networks.build(config)
     if arguments.checkpoint is not None:
         networks = load_networks(read_checkpoint(arguments.checkpoint), config)
     teach_key_points(networks.kp_detector, data, arguments.key_point_minutes)
-    teach_flow(networks, data, arguments.flow_minutes)
+    teach_motion(networks, data, arguments.motion_minutes)
+    write_checkpoint(networks, config, arguments.target)
+
+
+def write_checkpoint(networks: Networks, config: Config, target: Path) -> None:
+    """Write a model as `fomm` reads it."""
     state = {name: network.state_dict() for name, network in networks.parts().items()}
-    torch.save({**state, "config": config.model_dump_json()}, arguments.target)
+    torch.save({**state, "config": config.model_dump_json()}, target)
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,7 @@ class Data:
     """Pictures with faces.
 
     Attributes:
-        frames: uint8 (N, 256, 256, 3).
+        frames: uint8 (N, 128, 128, 3).
         landmarks: (N, 478, 2) in [-1, 1].
         clips: number of the clip or still that each frame is of, (N,).
         held_out: whether it is kept for measuring, (N,).
@@ -147,12 +162,18 @@ class Data:
     held_out: np.ndarray
 
     def pictures(self, chosen: np.ndarray) -> Tensor:
-        """RGB in [0, 1], shape (B, 3, 256, 256)."""
+        """RGB in [0, 1], shape (B, 3, 128, 128)."""
         return torch.from_numpy(self.frames[chosen]).permute(0, 3, 1, 2).float() / 255
 
 
+def opened_data(cache: Path) -> Data:
+    """What `collect` kept."""
+    with np.load(cache) as stored:
+        return Data(stored["frames"], torch.from_numpy(stored["landmarks"]), stored["clips"], stored["held_out"])
+
+
 def collect(folder: Path, cache: Path) -> None:
-    """Frames of every clip and all stills with a face: uint8 (N, 256, 256, 3), landmarks (N, 478, 2) in [-1, 1]."""
+    """Find the landmarks in some frames of every clip and in all stills, and keep both in a file."""
     frames, landmarks, clips, held_out = [], [], [], []
     number = 0
     with open_finder("mediapipe", landmarks=True) as finder:
@@ -162,8 +183,8 @@ def collect(folder: Path, cache: Path) -> None:
                 for picture in _some_frames(path):
                     faces = finder.find(picture)
                     if faces and faces[0].landmarks is not None:
-                        frames.append(picture)
-                        landmarks.append(2 * (faces[0].landmarks - 0.5) / (SIDE - 1) - 1)
+                        frames.append(fit_frame(picture, (SIDE, SIDE), "stretch"))
+                        landmarks.append(2 * (faces[0].landmarks - 0.5) / (FULL_SIDE - 1) - 1)
                         clips.append(number)
                         held_out.append(part == "test")
             logger.info("%s: %d faces so far", part, len(frames))
@@ -173,25 +194,31 @@ def collect(folder: Path, cache: Path) -> None:
 
 def _some_frames(path: Path) -> list[np.ndarray]:
     if path.suffix in PICTURE_SUFFIXES:
-        return [fit_frame(read_image(path), (SIDE, SIDE), "stretch")]
-    frames = [fit_frame(frame.image, (SIDE, SIDE), "stretch") for frame in open_clip(path).frames()]
+        return [fit_frame(read_image(path), (FULL_SIDE, FULL_SIDE), "stretch")]
+    frames = [fit_frame(frame.image, (FULL_SIDE, FULL_SIDE), "stretch") for frame in open_clip(path).frames()]
     return [frames[index] for index in np.unique(np.linspace(0, len(frames) - 1, FRAMES_A_CLIP).astype(int))]
 
 
 def targets(marks: Tensor) -> tuple[Tensor, Tensor]:
-    """Key points (N, K, 2) and Jacobians (N, K, 2, 2) out of landmarks (N, 478, 2)."""
+    """Key points (N, K, 2) and Jacobians (N, K, 2, 2) out of landmarks (N, 478, 2), the loose ones last."""
     mean = marks.mean(0)  # (478, 2): the reference frame of the Jacobians
     face = sorted({mark for feature in FEATURES for mark in feature.shape})
+    far, far_mean = _centred(marks, face), _centred(mean[None], face)
+    far_square, far_product = far_mean.mT @ far_mean / len(face), far_mean.mT @ far / len(face)
     values, jacobians = [], []
     for feature in FEATURES:
         values.append(marks[:, list(feature.place)].mean(1))
         near, near_mean = _centred(marks, feature.shape), _centred(mean[None], feature.shape)
-        far, far_mean = _centred(marks, face), _centred(mean[None], face)
         # the whole face steadies the map where the landmarks nearby lie almost on a line
         weight = feature.rigid * near_mean.square().mean() / far_mean.square().mean()
-        a = near_mean.mT @ near_mean / len(feature.shape) + weight * far_mean.mT @ far_mean / len(face)
-        b = near_mean.mT @ near / len(feature.shape) + weight * far_mean.mT @ far / len(face)
+        a = near_mean.mT @ near_mean / len(feature.shape) + weight * far_square
+        b = near_mean.mT @ near / len(feature.shape) + weight * far_product
         jacobians.append(torch.linalg.solve(a, b).mT)
+    rigid = torch.linalg.solve(far_square.expand_as(far_product), far_product).mT
+    for place in LOOSE:
+        offset = torch.tensor(place) - mean[face].mean(0)
+        values.append((marks[:, face].mean(1) + rigid @ offset).clamp(-0.95, 0.95))
+        jacobians.append(rigid)
     return torch.stack(values, 1), torch.stack(jacobians, 1)
 
 
@@ -209,25 +236,37 @@ def _centred(marks: Tensor, numbers: tuple[int, ...] | list[int]) -> Tensor:
 
 
 def teach_key_points(detector: KPDetector, data: Data, minutes: float) -> None:
-    """Train the detector, in place; it is left in evaluation mode."""
+    """Train the detector alone, in place; it is left in evaluation mode."""
     value, jacobian = targets(data.landmarks)
     optimizer = torch.optim.Adam(detector.parameters(), LEARNING_RATE)
     seen, unseen = np.flatnonzero(~data.held_out), np.flatnonzero(data.held_out)[::11]
     random = torch.Generator().manual_seed(0)
     often = 0.3 + expressions(data.landmarks[seen])  # most frames of most people show half-open eyes, closed mouths
-    weight = torch.tensor([feature.weight for feature in FEATURES])
-    shape_weight = torch.tensor([feature.shape_weight for feature in FEATURES])
-    for step, seconds in _steps(optimizer, minutes):
-        chosen = seen[torch.multinomial(often, 24, generator=random).numpy()]
-        pictures, wanted, shapes = _mirrored(data.pictures(chosen), value[chosen], jacobian[chosen], random)
-        pictures, move = _moved(_tinted(pictures, random), random)
-        found = detector.train()(pictures)
-        off = ((found.value - move.points(wanted)).abs().mean((0, 2)) * weight).mean()
-        bent = ((found.jacobian - move.linear[:, None] @ shapes).abs().mean((0, 2, 3)) * shape_weight).mean()
-        _descend(optimizer, 10 * off + 2 * bent)
-        if step % 50 == 0:
+    for step, seconds, _ in steps(optimizer, LEARNING_RATE, minutes):
+        chosen = seen[torch.multinomial(often, 2 * PAIRS, generator=random).numpy()]
+        pictures, wanted = _mirrored(data.pictures(chosen), KeyPoints(value[chosen], jacobian[chosen]), random)
+        pictures, move = moved(_tinted(pictures, random), random)
+        loss = _misplaced(detector.train()(pictures), move.key_points(wanted), guidance=0.3)
+        descend(optimizer, loss, GRADIENT_LIMIT)
+        if step % 100 == 0:
             _report_key_points(detector.eval(), data, value, jacobian, unseen, step, seconds)
-    detector.eval().requires_grad_(False)
+    detector.eval()
+
+
+def _misplaced(found: KeyPoints, wanted: KeyPoints, *, guidance: float) -> Tensor:
+    """What is wrong with key points, B of either.
+
+    Args:
+        found: by the detector.
+        wanted: what it is told.
+        guidance: how much the loose ones count.
+    """
+    loose = [guidance] * len(LOOSE)
+    weight = torch.tensor([feature.weight for feature in FEATURES] + loose)
+    shape_weight = torch.tensor([feature.shape_weight for feature in FEATURES] + loose)
+    off = ((found.value - wanted.value).abs().mean((0, 2)) * weight).mean()
+    bent = ((found.jacobian - wanted.jacobian).abs().mean((0, 2, 3)) * shape_weight).mean()
+    return 10 * off + 2 * bent
 
 
 @torch.no_grad()
@@ -236,7 +275,7 @@ def _report_key_points(
 ) -> None:
     parts = np.array_split(unseen, max(1, len(unseen) // 32))
     found = KeyPoints.joined([detector(data.pictures(part)) for part in parts])
-    distance = (found.value - value[unseen]).norm(dim=-1).mean(0) * SIDE / 2
+    distance = (found.value - value[unseen]).norm(dim=-1).mean(0) * FULL_SIDE / 2
     logger.info(
         "key points, step %d, %.0f s: %.2f pixels off on unseen people; each %s; correlation of heights %s",
         *(step, seconds, distance.mean(), " ".join(f"{pixel:.1f}" for pixel in distance)),
@@ -248,49 +287,94 @@ def _correlation(one: Tensor, other: Tensor) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def teach_flow(networks: Networks, data: Data, minutes: float) -> None:
-    """Train the dense-motion network, in place, with the detector as it is."""
-    network = networks.generator.dense_motion_network
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
+    """Train the detector and the dense-motion network together, in place; they are left in evaluation mode."""
+    detector, network = networks.kp_detector, networks.generator.dense_motion_network
+    value, jacobian = targets(data.landmarks)
+    optimizer = torch.optim.Adam([*detector.parameters(), *network.parameters()], LEARNING_RATE)
     random = torch.Generator().manual_seed(1)
-    partners = _Partners(data)
+    partners = Partners(data)
     often = 0.3 + expressions(data.landmarks[partners.seen])
-    fixed = partners.pairs(np.flatnonzero(data.held_out)[::17], torch.Generator().manual_seed(2))
-    for step, seconds in _steps(optimizer, minutes):
-        source, driving = partners.pairs(partners.seen[torch.multinomial(often, 16, generator=random).numpy()], random)
-        both = torch.cat((data.pictures(source), data.pictures(driving)))
-        marks = torch.cat((data.landmarks[source], data.landmarks[driving]))
-        moved, move = _moved(both, random, gently=True)
-        # half of the pairs as they are, so that the background learns to stay
-        as_is = torch.rand(len(source), generator=random).repeat(2) < 0.5
-        both = torch.where(as_is[:, None, None, None], both, moved)
-        marks = torch.where(as_is[:, None, None], marks, move.points(marks))
-        flow, pixels = _errors(networks, network.train(), both, marks)
-        _descend(optimizer, 20 * flow + 4 * pixels)
-        if step % 50 == 0:
-            _report_flow(networks, data, fixed, step, seconds)
+    unseen = np.flatnonzero(data.held_out)
+    fixed = partners.pairs(unseen[::13], torch.Generator().manual_seed(2))
+    for step, seconds, done in steps(optimizer, LEARNING_RATE, minutes):
+        guidance = 0.3 * max(0.0, 1 - done / GUIDED)
+        chosen = partners.seen[torch.multinomial(often, PAIRS, generator=random).numpy()]
+        both = np.concatenate(partners.pairs(chosen, random))
+        pictures, marks, wanted = data.pictures(both), data.landmarks[both], KeyPoints(value[both], jacobian[both])
+        still = torch.rand(PAIRS, generator=random).repeat(2) < 0.6  # so that the background learns to stay
+        pictures, move = moved(pictures, random, still=still)
+        marks, wanted = move.points(marks), move.key_points(wanted)
+        again, further = moved(_tinted(pictures[PAIRS:], random), random)
+        found = detector.train()(torch.cat((pictures, again)))
+        told = KeyPoints.joined([wanted, further.key_points(wanted[PAIRS:])])
+        misplaced = _misplaced(found, told, guidance=guidance)
+        unsteady = _unsteady(found[2 * PAIRS :], further.key_points(found[PAIRS : 2 * PAIRS]))
+        flow = _flow(network.train(), pictures[:PAIRS], found[:PAIRS], found[PAIRS : 2 * PAIRS])
+        errors = flow_errors(flow, pictures, marks)
+        loss = 0.5 * misplaced + unsteady + 20 * errors.landmarks + 20 * errors.gaps + 8 * errors.colours
+        descend(optimizer, loss, GRADIENT_LIMIT)
+        if step % 100 == 0:
+            _report_key_points(detector.eval(), data, value, jacobian, unseen[::31], step, seconds)
+            report_motion(networks, data, fixed, step, seconds)
+    detector.eval().requires_grad_(False)
     network.eval()
 
 
-def _errors(networks: Networks, network: DenseMotionNetwork, both: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the flow leads past the landmarks, and the warped source past the driving frame.
+def _unsteady(found: KeyPoints, moved: KeyPoints) -> Tensor:
+    """How far the loose key points do not move with the picture (equivariance, eq. 9 and 10 of the paper)."""
+    loose = slice(len(FEATURES), None)
+    off = (found.value - moved.value)[:, loose].abs().mean()
+    bent = (found.jacobian - moved.jacobian)[:, loose].abs().mean()
+    return 4 * off + 0.5 * bent
+
+
+def _flow(network: DenseMotionNetwork, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> Tensor:
+    """The flow (B, 2, h, w) from driving frames to sources (B, 3, H, W)."""
+    return network(network.down(source), kp_source, kp_driving).deformation.permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class _FlowErrors:
+    """What a flow does wrong.
+
+    Attributes:
+        landmarks: how far it leads past the landmarks of the source.
+        gaps: how much it mistakes the opening of eyes and mouths.
+        colours: how the warped source differs from the driving frame, at several sizes.
+        opened: for every pair and gap, how much further it is open in the driving frame, by the flow and in truth.
+    """
+
+    landmarks: Tensor
+    gaps: Tensor
+    colours: Tensor
+    opened: tuple[Tensor, Tensor]
+
+
+def flow_errors(flow: Tensor, pictures: Tensor, marks: Tensor) -> _FlowErrors:
+    """Compare a flow (B, 2, h, w) with what is known.
 
     Args:
-        networks: the detector among them.
-        network: the dense-motion network.
-        both: sources, then driving frames, shape (2 B, 3, H, W).
+        flow: from driving frames to sources.
+        pictures: sources, then driving frames, shape (2 B, 3, H, W).
         marks: their landmarks, shape (2 B, N, 2).
     """
-    with torch.no_grad():
-        key_points = networks.kp_detector(both)
-        small = network.down(both)
-    half = len(both) // 2
-    motion = network(small[:half], key_points[:half], key_points[half:])
-    flow = motion.deformation.permute(0, 3, 1, 2)  # (B, 2, h, w)
+    half = len(flow)
     at_marks = F.grid_sample(flow, marks[half:, :, None], padding_mode="border", align_corners=True)[..., 0].mT
-    warped = F.grid_sample(small[:half], motion.deformation, padding_mode="border", align_corners=True)
     off = (at_marks - marks[:half]).abs().mean((0, 2))
-    return (off * _emphasis(off)).mean(), (warped - small[half:]).abs().mean()
+    upper, lower = ([gap[side] for gap in GAPS] for side in (0, 1))
+    found, true = (points[:, lower] - points[:, upper] for points in (at_marks, marks[:half]))
+    grid = F.interpolate(flow, size=pictures.shape[2:], mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+    warped = F.grid_sample(pictures[:half], grid, padding_mode="border", align_corners=True)
+    difference = warped - pictures[half:]
+    colours = [F.avg_pool2d(difference, size).abs().mean() for size in (1, 2, 4, 8)]
+    inside = (marks[half:, lower] - marks[half:, upper])[..., 1]
+    return _FlowErrors(
+        (off * _emphasis(off)).mean(),
+        (found - true).abs().mean(),
+        torch.stack(colours).mean(),
+        (inside - found[..., 1], inside - true[..., 1]),
+    )
 
 
 def _emphasis(like: Tensor) -> Tensor:
@@ -301,20 +385,28 @@ def _emphasis(like: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _report_flow(networks: Networks, data: Data, pairs: Pairs, step: int, seconds: float) -> None:
-    source, driving = pairs
-    network = networks.generator.dense_motion_network.eval()
-    both = torch.cat((data.pictures(source), data.pictures(driving)))
-    marks = torch.cat((data.landmarks[source], data.landmarks[driving]))
-    flow, pixels = _errors(networks, network, both, marks)
-    still = (marks[: len(source)] - marks[len(source) :]).abs().mean()
+def report_motion(networks: Networks, data: Data, pairs: Pairs, step: int, seconds: float) -> None:
+    """Say how well the flow finds what moved in pairs of frames."""
+    both = np.concatenate(pairs)
+    pictures, marks = data.pictures(both), data.landmarks[both]
+    found = KeyPoints.joined([networks.kp_detector(part) for part in pictures.split(32)])
+    half, network = len(pairs[0]), networks.generator.dense_motion_network.eval()
+    flow = _flow(network, pictures[:half], found[:half], found[half:])
+    errors = flow_errors(flow, pictures, marks)
+    still = flow_errors(coordinate_grid(*flow.shape[2:], flow).permute(2, 0, 1).expand_as(flow), pictures, marks)
+    eyes, mouth = (
+        np.polyfit(*(opened[:, gaps].flatten() for opened in reversed(errors.opened)), 1)[0]
+        for gaps in (slice(0, 6), slice(6, None))
+    )
     logger.info(
-        "flow, step %d, %.0f s: %.2f pixels off on unseen people (%.2f without motion), colours %.4f",
-        *(step, seconds, flow * SIDE / 2, still * SIDE / 2, pixels),
+        "motion, step %d, %.0f s: on unseen people %.2f pixels off (%.2f without motion), colours %.4f (%.4f: %.3f), "
+        "eyes open %.2f as far, mouths %.2f",
+        *(step, seconds, errors.landmarks * FULL_SIDE / 2, still.landmarks * FULL_SIDE / 2, errors.colours),
+        *(still.colours, errors.colours / still.colours, eyes, mouth),
     )
 
 
-class _Partners:
+class Partners:
     """Finds another frame of the same clip; a still is its own."""
 
     def __init__(self, data: Data) -> None:
@@ -324,24 +416,44 @@ class _Partners:
         self._first, self._length = np.repeat(first, length), np.repeat(length, length)
 
     def pairs(self, chosen: np.ndarray, random: torch.Generator) -> Pairs:
+        """Frames by their numbers, and a partner for each."""
         shares = torch.rand(len(chosen), generator=random).numpy()
         return chosen, self._first[chosen] + (shares * self._length[chosen]).astype(int)
 
 
-def _steps(optimizer: torch.optim.Optimizer, minutes: float) -> Iterator[tuple[int, float]]:
-    """Numbers of steps and seconds until the time is up; the learning rate warms up and fades."""
+def steps(optimizer: torch.optim.Optimizer, rate: float, minutes: float) -> Iterator[tuple[int, float, float]]:
+    """Numbers of steps, seconds and share of the time until it is up; the learning rate warms up and fades."""
     began, step = time.monotonic(), 0
-    while (seconds := time.monotonic() - began) < 60 * minutes:
+    while (seconds := _agreed(time.monotonic() - began)) < 60 * minutes:
         step += 1
-        fade = 0.5 * (1 + math.cos(math.pi * seconds / (60 * minutes)))
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1, step / 50) * max(0.02, fade)
-        yield step, seconds
+        done = seconds / (60 * minutes)
+        fade = 0.5 * (1 + math.cos(math.pi * done))
+        optimizer.param_groups[0]["lr"] = rate * min(1, step / 50) * max(0.02, fade)
+        yield step, seconds, done
 
 
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+def _agreed(seconds: float) -> float:
+    """The time by the clock of the first process."""
+    if not dist.is_initialized():
+        return seconds
+    shared = torch.tensor(seconds)
+    dist.broadcast(shared, 0)
+    return float(shared)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, limit: float) -> None:
+    """A step down the gradient, averaged over all processes, its norm limited."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], 10)
+    parameters = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
+    if dist.is_initialized():
+        average = torch.nn.utils.parameters_to_vector([parameter.grad for parameter in parameters])
+        dist.all_reduce(average)
+        average /= dist.get_world_size()
+        sizes = [parameter.numel() for parameter in parameters]
+        for parameter, grad in zip(parameters, average.split(sizes), strict=True):
+            parameter.grad = grad.view_as(parameter)
+    torch.nn.utils.clip_grad_norm_(parameters, limit)
     optimizer.step()
 
 
@@ -356,24 +468,29 @@ class Move:
         """Where points (B, N, 2) go."""
         return points @ self.linear.mT + self.shift[:, None]
 
+    def key_points(self, points: KeyPoints) -> KeyPoints:
+        """Where key points go."""
+        return KeyPoints(self.points(points.value), self.linear[:, None] @ points.jacobian)
 
-def _mirrored(
-    pictures: Tensor, value: Tensor, jacobian: Tensor, random: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+
+def _mirrored(pictures: Tensor, wanted: KeyPoints, random: torch.Generator) -> tuple[Tensor, KeyPoints]:
     """Mirror half of the pictures (B, 3, H, W) with their key points."""
     mirrored = torch.rand(len(pictures), generator=random) < 0.5
     across = torch.tensor([-1.0, 1.0])
-    turned = jacobian[:, MIRROR] * across[:, None] * across  # mirrored before and after
+    turned = wanted.jacobian[:, MIRROR] * across[:, None] * across  # mirrored before and after
     return (
         torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures),
-        torch.where(mirrored[:, None, None], value[:, MIRROR] * across, value),
-        torch.where(mirrored[:, None, None, None], turned, jacobian),
+        KeyPoints(
+            torch.where(mirrored[:, None, None], wanted.value[:, MIRROR] * across, wanted.value),
+            torch.where(mirrored[:, None, None, None], turned, wanted.jacobian),
+        ),
     )
 
 
-def _moved(pictures: Tensor, random: torch.Generator, *, gently: bool = False) -> tuple[Tensor, Move]:
-    """Scale, turn and shift pictures (B, 3, H, W), each in its own way."""
-    count, much = len(pictures), 0.5 if gently else 1.0
+def moved(pictures: Tensor, random: torch.Generator, *, still: Tensor | None = None) -> tuple[Tensor, Move]:
+    """Scale, turn and shift pictures (B, 3, H, W), each in its own way; those that are `still` (B,) not at all."""
+    count = len(pictures)
+    much = torch.ones(count) if still is None else 0.5 * ~still
 
     def within(limit: float) -> Tensor:
         return much * limit * (2 * torch.rand(count, generator=random) - 1)
