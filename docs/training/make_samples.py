@@ -25,6 +25,7 @@ from fomm_cli.media.video_writer import open_writer
 
 CLIP = "train/id0073_01.mp4"  # speaks, and opens the mouth wide
 FIRST, COUNT = 44, 50
+STRENGTH = 0.5  # a mouth opened wide would show that the portrait has nothing behind its lips
 RATE = Fraction(25)
 SAMPLES = Path("src/fomm_cli/assets/samples")
 SHOWN = 200  # pixels of a side in the README
@@ -36,7 +37,10 @@ def main(folder: Path, checkpoint: Path) -> None:
     clip = [fit_frame(frame.image, (SIDE, SIDE), "stretch") for frame in open_clip(folder / CLIP).frames()]
     with open_finder("mediapipe", landmarks=True) as finder:
         portrait = head(hopper(), finder)
-    driving = list(animator.animate(portrait, clip[FIRST : FIRST + COUNT]))
+    animation = animator.start(
+        portrait.astype(np.float32) / 255, clip[FIRST], relative=True, adapt_scale=True, motion_scale=STRENGTH
+    )
+    driving = [animation.render(frame[None]).images[0] for frame in clip[FIRST : FIRST + COUNT]]
     with open_writer(
         SAMPLES / "driving.mp4", (SIDE, SIDE), RATE, {"title": "Synthetic media: made with fomm"}
     ) as video:
