@@ -231,6 +231,9 @@ class Animation:
             batches: read a few ahead.
         """
         workers, threads = self._animator.engine.workers, torch.get_num_threads()
+        if workers == 1:
+            yield from map(self.render, batches)
+            return
         share = partial(torch.set_num_threads, max(1, threads // workers))
         share()
         try:
