@@ -12,6 +12,13 @@ import pytest
 from fomm_cli.pipeline.prefetch import batched, in_parallel, prefetch
 
 
+def recorded(made: list[int]) -> Iterator[int]:
+    """A hundred items, each noted when it is made."""
+    for item in range(100):
+        made.append(item)
+        yield item
+
+
 def test_items_come_in_order_from_another_thread() -> None:
     threads = []
 
@@ -25,14 +32,8 @@ def test_items_come_in_order_from_another_thread() -> None:
 
 
 def test_it_runs_ahead_but_not_further_than_asked() -> None:
-    made = []
-
-    def work() -> Iterator[int]:
-        for item in range(100):
-            made.append(item)
-            yield item
-
-    items = prefetch(work(), depth=3)
+    made: list[int] = []
+    items = prefetch(recorded(made), depth=3)
     next(items)
     deadline = time.monotonic() + 5
     while len(made) < 5 and time.monotonic() < deadline:
@@ -113,14 +114,8 @@ def test_parallel_work_is_done_by_so_many_threads_at_a_time() -> None:
 
 
 def test_parallel_work_reads_a_few_items_ahead() -> None:
-    taken = []
-
-    def items() -> Iterator[int]:
-        for item in range(100):
-            taken.append(item)
-            yield item
-
-    results = in_parallel(abs, items(), 2, list)
+    taken: list[int] = []
+    results = in_parallel(abs, recorded(taken), 2, list)
     for done in range(1, 10):
         next(results)
         assert len(taken) <= done + 3

@@ -1,4 +1,4 @@
-"""Teach the small model where a face's features are and how they move, before `fomm train` teaches it to paint.
+"""Teach the small model where a face's features are and how they move, before teach_painting.py.
 
 python docs/training/teach_motion.py .faces docs/training/mini-128.yaml motion.pth.tar
 
