@@ -29,7 +29,7 @@ class KPDetector(nn.Module):
             maps = 1 if params.single_jacobian_map else common.num_kp
             self.jacobian = nn.Conv2d(self.predictor.out_features, 4 * maps, common.head_kernel, padding=params.pad)
             nn.init.zeros_(self.jacobian.weight)
-            self.jacobian.bias = nn.Parameter(torch.eye(2).flatten().repeat(maps))  # training starts from the identity
+            self.jacobian.bias = nn.Parameter(torch.tensor([1.0, 0, 0, 1] * maps))  # training starts from the identity
         self.temperature = params.temperature
 
     def forward(self, picture: Tensor) -> KeyPoints:
