@@ -32,7 +32,7 @@ from fomm_cli.media.video_writer import FrameWriter, open_writer
 from fomm_cli.motion import Smoother
 from fomm_cli.pipeline.animator import REHEARSAL, Animation, Animator
 from fomm_cli.pipeline.best_frame import Detector, find_best_frame, landmark_detector
-from fomm_cli.pipeline.device import describe_device, limit_threads
+from fomm_cli.pipeline.device import describe_device, prepare_process
 from fomm_cli.pipeline.driving import KEY_POINTS, Driving
 from fomm_cli.pipeline.framing import FramingOptions, choose_driving_crop, choose_source_crop
 from fomm_cli.pipeline.prefetch import prefetch
@@ -108,8 +108,8 @@ def animate(job: AnimateJob, progress: Progress = lambda *_: None) -> AnimateRes
     Raises:
         FommError: what went wrong, and what to do.
     """
+    prepare_process(job.threads)
     files = Files.open(job)
-    limit_threads(job.threads)
     animator = load_animator(job)
     return animate_by(job, animator, open_driving(job, animator, files.clip, progress), files, progress)
 

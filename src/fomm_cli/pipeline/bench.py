@@ -35,7 +35,7 @@ from fomm_cli.media.video_reader import open_clip
 from fomm_cli.media.video_writer import open_writer
 from fomm_cli.pipeline.animate import Files, Progress, animate_by, open_driving
 from fomm_cli.pipeline.animator import REHEARSAL, Animation, Animator
-from fomm_cli.pipeline.device import choose_device, describe_device, limit_threads
+from fomm_cli.pipeline.device import choose_device, describe_device, prepare_process
 from fomm_cli.pipeline.prefetch import batched
 
 logger = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ def _rows(
 def _serve(connection: Connection, variant: _Variant, job: BenchJob, folder: Path) -> None:
     """Run in the process: say when the engine is loaded, then answer each message with a turn."""
     try:
-        limit_threads(job.threads)
+        prepare_process(job.threads)
         measured = _Measured(variant, job, folder)
         connection.send(measured.ready)
         while True:

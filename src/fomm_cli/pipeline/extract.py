@@ -12,7 +12,7 @@ from fomm_cli.media.output import missing_folder, replacing
 from fomm_cli.media.video_reader import open_clip
 from fomm_cli.pipeline.animate import open_driving
 from fomm_cli.pipeline.animator import Animator
-from fomm_cli.pipeline.device import limit_threads
+from fomm_cli.pipeline.device import prepare_process
 from fomm_cli.pipeline.template import is_template
 
 Progress = Callable[[str, int, int | None], None]
@@ -51,8 +51,8 @@ def extract(job: ExtractJob, progress: Progress = lambda *_: None) -> ExtractRes
         raise InputError(f"{job.driving_video} is a motion template already", "Give a video")
     if not job.output.parent.is_dir():
         raise missing_folder(job.output, job.output.parent)
+    prepare_process(job.threads)
     clip = open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
-    limit_threads(job.threads)
     animator = Animator.load(job.checkpoint, job.config, device=job.device)
     template = open_driving(job, animator, clip, progress).record(progress)
     with replacing(job.output) as part:

@@ -32,7 +32,7 @@ from fomm_cli.pipeline.animate import (
 from fomm_cli.pipeline.animator import Animator, is_out_of_memory
 from fomm_cli.pipeline.batch.journal import Outcome
 from fomm_cli.pipeline.batch.units import PART, Failed, Finished, Report, Unit
-from fomm_cli.pipeline.device import choose_device, describe_device, limit_threads
+from fomm_cli.pipeline.device import choose_device, describe_device, prepare_process
 from fomm_cli.pipeline.driving import Driving
 from fomm_cli.pipeline.prefetch import prefetch
 from fomm_cli.pipeline.template import SUFFIX, MotionTemplate, moments_of, open_footage
@@ -62,7 +62,7 @@ class PairWorker:
     """
 
     def __init__(self, device: str, threads: int | None, motion_folder: Path) -> None:
-        limit_threads(threads)
+        prepare_process(threads)
         self._device = str(choose_device(device))
         self._other_device = "cpu" if device == "auto" else self._device  # of the engines that only run there
         self._motion_folder = motion_folder
