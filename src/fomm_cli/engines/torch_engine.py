@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fomm_cli.engines.cpu_layers import DoublingBlock, lightened
 from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
-from fomm_cli.engines.winograd import WinogradConv2d, suits
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.dense_motion import DenseMotionNetwork
 from fomm_cli.models.generator import Generator
 
 BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # batches gain nothing on a CPU, and round differently
@@ -28,13 +28,13 @@ class TorchEngine(Engine):
         self.batch_size = BATCH_SIZES[model.device.type]
         self.workers = workers_on_cpu() if model.device.type == "cpu" else 1
         self._generator = model.networks.generator
+        height, width, channels = model.config.dataset_params.frame_shape
+        if model.device.type == "cpu":
+            _lighten_motion(self._generator.dense_motion_network, torch.zeros(1, channels, height, width))
         if precision in _TYPES:
             _lower(self._generator, _TYPES[precision])
         elif model.device.type == "cpu":
-            _multiply_less(self._generator, model.config.dataset_params.frame_shape[:2])
-            _merge_doubling(self._generator)
-            # the bottleneck gains nothing by it
-            _lay_channels_last(self._generator.up_blocks, self._generator.final)
+            _lighten_painting(self._generator, height, width)
 
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
         """Encode the source."""
@@ -62,38 +62,22 @@ def _lay_channels_last(*blocks: nn.Module) -> None:
         block.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _multiply_less(generator: Generator, frame: tuple[int, int]) -> None:
-    """Compute the bottleneck, where most of the products are, by Winograd's algorithm."""
-    height, width = (side >> len(generator.down_blocks) for side in frame)
-    for block in generator.bottleneck:
-        for name, layer in block.named_children():
-            if suits(layer, height, width):
-                setattr(block, name, WinogradConv2d(layer))
+def _lighten_painting(generator: Generator, height: int, width: int) -> None:
+    """Compute the layers that make frames of this size in ways that suit a CPU."""
+    shrunk = len(generator.down_blocks)
+    for name, block in generator.bottleneck.named_children():
+        setattr(generator.bottleneck, name, lightened(block, height >> shrunk, width >> shrunk))
+    generator.up_blocks = nn.ModuleList(map(DoublingBlock, generator.up_blocks))
+    _lay_channels_last(generator.up_blocks, generator.final)  # the bottleneck gains nothing by it
 
 
-def _merge_doubling(generator: Generator) -> None:
-    """Make one layer of each doubling and the convolution behind it: four ninths of the products, the same sums."""
-    generator.up_blocks = nn.ModuleList(_DoublingBlock(block) for block in generator.up_blocks)
-
-
-class _DoublingBlock(nn.Module):
-    """An `UpBlock` with folded batch norm as a transposed convolution: each input pixel is spread over 4x4 others."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        conv = block.conv
-        if not isinstance(conv, nn.Conv2d):
-            raise TypeError("no convolution")
-        self.conv = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, stride=2, padding=1)
-        self.requires_grad_(False)
-        spread = conv.weight.transpose(0, 1).flip(2, 3)  # (C, C', 3, 3)
-        shifts = [F.pad(spread, (x, 1 - x, y, 1 - y)) for x in (0, 1) for y in (0, 1)]
-        self.conv.weight.data = torch.stack(shifts).sum(dim=0)  # (C, C', 4, 4)
-        if conv.bias is not None:
-            self.conv.bias = conv.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv(x), inplace=True)
+def _lighten_motion(network: DenseMotionNetwork, picture: Tensor) -> None:
+    """Compute the layers that find the motion of a picture (1, 3, H, W) in ways that suit a CPU."""
+    height, width = network.down(picture).shape[2:]
+    encoder, decoder = network.hourglass.encoder, network.hourglass.decoder
+    for level, blocks in enumerate(zip(encoder.down_blocks, decoder.up_blocks[::-1], strict=True)):
+        down, up = (lightened(block, height >> level, width >> level) for block in blocks)
+        encoder.down_blocks[level], decoder.up_blocks[-1 - level] = down, up
 
 
 class ReferenceEngine(Engine):
