@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fomm_cli.config import Config
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.generator import Generator
 from fomm_cli.models.networks import Networks
 
 MOST_WORKERS = 4  # each needs memory
@@ -76,6 +77,13 @@ class Engine(ABC):
 def workers_on_cpu() -> int:
     """How many frames to compute side by side: layers are too small to keep all threads busy with one of them."""
     return min(torch.get_num_threads(), MOST_WORKERS)
+
+
+def forget_layers(generator: Generator) -> None:
+    """Let go of the layers that another engine computes; the source can still be encoded, and features be warped."""
+    hourglass = generator.dense_motion_network.hourglass
+    hourglass.encoder.down_blocks, hourglass.decoder.up_blocks = nn.ModuleList(), nn.ModuleList()
+    generator.bottleneck, generator.up_blocks = nn.Sequential(), nn.ModuleList()
 
 
 def each_alone(paint: Painter) -> Painter:

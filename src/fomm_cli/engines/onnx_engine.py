@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, forget_layers, workers_on_cpu
 from fomm_cli.engines.onnx_export import export_onnx, open_onnx, require_packages, run_onnx, tensors_of
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.keypoints import KeyPoints
@@ -20,7 +20,7 @@ class OnnxEngine(Engine):
     precision = "fp32"
 
     def __init__(self, model: Model) -> None:
-        """Export the model unless it is kept.
+        """Export the model unless it is kept; `model` loses its layers.
 
         Raises:
             InputError: a package is missing.
@@ -37,6 +37,7 @@ class OnnxEngine(Engine):
             with TemporaryDirectory() as part:
                 _export(model, Path(part))
                 self._session = open_onnx(Path(part) / "generator.onnx", self.workers)
+        forget_layers(self._generator)
 
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
         """Encode the source in PyTorch."""

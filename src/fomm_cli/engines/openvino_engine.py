@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
+from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, forget_layers, workers_on_cpu
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
@@ -150,9 +150,7 @@ class OpenVinoEngine(Engine):
     def _use(self, estimate: Layers, paint: Layers) -> None:
         """Run these, and let go of the layers in PyTorch that they stand for."""
         self._layers = estimate, paint
-        hourglass = self._generator.dense_motion_network.hourglass
-        hourglass.encoder.down_blocks, hourglass.decoder.up_blocks = nn.ModuleList(), nn.ModuleList()
-        self._generator.bottleneck, self._generator.up_blocks = nn.Sequential(), nn.ModuleList()
+        forget_layers(self._generator)
 
     def _quantised(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> list[Any]:
         """The layers with the fewest in float32 that still make good frames."""
