@@ -19,12 +19,19 @@ from fomm_cli import Animator
 from fomm_cli.cli import main
 from fomm_cli.config import Config
 from fomm_cli.engines import precision as precision_module
-from fomm_cli.engines.cpu_layers import LEAST_CHANNELS, DoublingBlock, MatrixConv2d, WinogradConv2d, lightened
+from fomm_cli.engines.cpu_layers import (
+    LEAST_CHANNELS,
+    DoublingBlock,
+    HeadConv2d,
+    MatrixConv2d,
+    WinogradConv2d,
+    lightened,
+)
 from fomm_cli.engines.engine import Model, Painter
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.engines.precision import check_precision, choose_precision
 from fomm_cli.errors import InputError
-from fomm_cli.models.layers import DownBlock, ResBlock, SameBlock, UpBlock
+from fomm_cli.models.layers import DownBlock, ResBlock, UpBlock, head
 from fomm_cli.models.networks import Networks
 from parity_data import PARITY, TINY, TOLERANCE, config_of, networks_of, recording
 
@@ -336,26 +343,29 @@ LIGHTENED = [  # a block, its input's height and width, and what computes it
     (DownBlock(512, 8), 4, 6, MatrixConv2d),
     (UpBlock(512, 8), 2, 3, MatrixConv2d),
     (UpBlock(LEAST_CHANNELS, 8), 8, 10, DoublingBlock),
+    (head(16, 3, 7), 9, 12, HeadConv2d),
     (ResBlock(LEAST_CHANNELS), 6, 8, None),
     (ResBlock(8), 8, 8, None),
     (DownBlock(LEAST_CHANNELS, 8), 16, 16, None),
     (UpBlock(8, 8), 8, 10, None),
+    (head(16, 3, 3), 8, 8, None),
 ]
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("block", "height", "width", "kind"), LIGHTENED)
 def test_lightened_blocks_give_the_same(
-    block: ResBlock | SameBlock, height: int, width: int, kind: type[torch.nn.Module] | None
+    block: torch.nn.Module, height: int, width: int, kind: type[torch.nn.Module] | None
 ) -> None:
     torch.manual_seed(0)
     block = copy.deepcopy(block).eval()
     for norm in (layer for layer in block.modules() if isinstance(layer, torch.nn.BatchNorm2d)):
         norm.running_mean, norm.running_var = torch.randn(norm.num_features), torch.rand(norm.num_features) + 0.5
-    features = torch.randn(1, next(block.parameters()).shape[1 if isinstance(block, SameBlock) else 0], height, width)
+    convolution = next(layer for layer in block.modules() if isinstance(layer, torch.nn.Conv2d))
+    features = torch.randn(1, convolution.in_channels, height, width)
     truth = copy.deepcopy(block).double()(features.double())
     given = 2 if isinstance(block, UpBlock) else 1
     found = lightened(block, given * height, given * width)
-    ways = {type(layer) for layer in found.modules()} & {WinogradConv2d, MatrixConv2d, DoublingBlock}
+    ways = {type(layer) for layer in found.modules()} & {WinogradConv2d, MatrixConv2d, HeadConv2d, DoublingBlock}
     assert ways == ({kind} if kind else set())
     assert float((found(features) - truth).abs().max()) < 1e-4

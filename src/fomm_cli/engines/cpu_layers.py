@@ -14,6 +14,8 @@ from fomm_cli.models.layers import ResBlock, UpBlock
 LEAST_CHANNELS = 128  # fewer gain nothing
 _HEAVY_CHANNELS = 512  # with few pixels, so many take their time for weights
 _FEW_PIXELS = 12 * 12
+_LARGE_KERNEL = 7  # rows of a smaller one, or of fewer channels, gain nothing
+_HEAD_CHANNELS = 16
 _TILE = 4  # pixels of a side that are computed at once
 _SEEN = _TILE + 2  # and that they depend on
 
@@ -85,6 +87,32 @@ class MatrixConv2d(nn.Module):
         return out.view(1, -1, *x.shape[2:])
 
 
+class HeadConv2d(nn.Module):
+    """A convolution to few channels, (1, C, H, W) -> (1, C', H, W), in half the time.
+
+    A processor computes eight channels and more at once. So every row of the kernel gives channels of its own, which
+    are added up, each shifted by its row.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        rows = conv.weight.permute(2, 0, 1, 3).flatten(0, 1)[:, :, None]  # (7 * C', C, 1, 7)
+        self.weight = nn.Parameter(rows.contiguous(memory_format=torch.channels_last), requires_grad=False)
+        self.bias = conv.bias
+        self.channels = conv.out_channels
+        self.border = conv.kernel_size[0] // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve one picture."""
+        found = F.conv2d(x, self.weight, padding=(0, self.border)).contiguous()
+        rows = torch.split(found, self.channels, dim=1)
+        out: Tensor = rows[self.border].clone() if self.bias is None else rows[self.border] + self.bias[:, None, None]
+        for shift in range(1, self.border + 1):
+            out[:, :, shift:] += rows[self.border - shift][:, :, :-shift]
+            out[:, :, :-shift] += rows[self.border + shift][:, :, shift:]
+        return out
+
+
 class DoublingBlock(nn.Module):
     """An `UpBlock` as a transposed convolution: each pixel is spread over 4x4 others; (1, C, H, W) -> (1, C', 2H, 2W).
 
@@ -113,10 +141,12 @@ def lightened(block: nn.Module, height: int, width: int) -> nn.Module:
     """What computes a block fastest; often the block itself, which may be changed.
 
     Args:
-        block: any of a network.
+        block: any of a network, or its head.
         height: of what its convolutions give.
         width: likewise.
     """
+    if isinstance(block, nn.Conv2d) and min(block.kernel_size) >= _LARGE_KERNEL and block.in_channels >= _HEAD_CHANNELS:
+        return HeadConv2d(block)
     if isinstance(block, UpBlock) and _is_wide(block.conv) and height * width > _FEW_PIXELS:
         return DoublingBlock(block).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
     for name, layer in block.named_children():

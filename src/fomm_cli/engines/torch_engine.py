@@ -68,6 +68,7 @@ def _lighten_painting(generator: Generator, height: int, width: int) -> None:
     for name, block in generator.bottleneck.named_children():
         setattr(generator.bottleneck, name, lightened(block, height >> shrunk, width >> shrunk))
     generator.up_blocks = nn.ModuleList(map(DoublingBlock, generator.up_blocks))
+    generator.final = lightened(generator.final, height, width)
     _lay_channels_last(generator.up_blocks, generator.final)  # the bottleneck gains nothing by it
 
 

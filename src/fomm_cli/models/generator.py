@@ -58,7 +58,7 @@ class Generator(nn.Module):
             OrderedDict((f"r{i}", ResBlock(widths[-1])) for i in range(params.num_bottleneck_blocks))
         )
         last = widths[0] * (share if depth else 1) + (common.num_channels if params.skips else 0)
-        self.final = head(last, common.num_channels, common.head_kernel)
+        self.final: nn.Module = head(last, common.num_channels, common.head_kernel)
         self.skips = params.skips
         self.align_corners = align_corners
 
