@@ -42,8 +42,8 @@ class Networks:
     def prepare_inference(self, device: torch.device, *, fold: bool = True) -> None:
         """Switch to evaluation, fold batch norms into convolutions, and move to a device. Not reversible.
 
-        The networks that find the motion keep their batch norms, and so the original's numbers: where a Jacobian is
-        small, one bit more or less in a key point moves pixels.
+        The networks that find the motion keep their batch norms: where a Jacobian is small, one bit more or less in a
+        key point moves pixels.
         """
         for network in self.parts().values():
             network.eval().requires_grad_(False).to(device)
