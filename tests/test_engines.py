@@ -6,7 +6,7 @@ import copy
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,19 +19,12 @@ from fomm_cli import Animator
 from fomm_cli.cli import main
 from fomm_cli.config import Config
 from fomm_cli.engines import precision as precision_module
-from fomm_cli.engines.cpu_layers import (
-    LEAST_CHANNELS,
-    DoublingBlock,
-    HeadConv2d,
-    MatrixConv2d,
-    WinogradConv2d,
-    lightened,
-)
+from fomm_cli.engines.cpu_layers import DoublingBlock, HeadConv2d, MatrixConv2d, WinogradConv2d, lightened
 from fomm_cli.engines.engine import Model, Painter
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.engines.precision import check_precision, choose_precision
 from fomm_cli.errors import InputError
-from fomm_cli.models.layers import DownBlock, ResBlock, UpBlock, head
+from fomm_cli.models.layers import WIDE, DownBlock, ResBlock, UpBlock, head
 from fomm_cli.models.networks import Networks
 from parity_data import PARITY, TINY, TOLERANCE, config_of, networks_of, recording
 
@@ -159,8 +152,7 @@ def test_models_with_skips(engine: tuple[str, str, float]) -> None:
         if not opened.ready:
             opened.calibrate(source, points, [points, moved])
         paints.append(opened.start(source, points)(moved))
-    # float64 tells PyTorch's own float32 off by 1e-4 in a pixel or two: untrained Jacobians magnify the last digit
-    assert float(((paints[0] - paints[1]).abs() > tolerance).float().mean()) <= 1e-4
+    assert (paints[0] - paints[1]).abs().max() <= tolerance
     assert (paints[0] - paints[1]).square().mean() <= 1e-4  # 40 dB
 
 
@@ -338,17 +330,32 @@ def test_bench_times_engines_side_by_side(tmp_path: Path, monkeypatch: pytest.Mo
     assert {(row["engine"], row["precision"]) for row in rows} >= {("reference", "fp32"), ("torch", "fp32")}
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("way", "kernel"), [(WinogradConv2d, 3), (MatrixConv2d, 3), (HeadConv2d, 7)])
+def test_other_ways_to_convolve(way: Callable[[torch.nn.Conv2d], torch.nn.Module], kernel: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(WIDE, WIDE + 8, kernel, padding=kernel // 2, bias=bias)
+    features = torch.randn(1, WIDE, 8, 20)
+    found = way(conv)(features)
+    assert float((found - conv.double()(features.double())).abs().max()) < 1e-4
+
+
 LIGHTENED = [  # a block, its input's height and width, and what computes it
-    (ResBlock(LEAST_CHANNELS), 8, 20, WinogradConv2d),
+    (ResBlock(WIDE), 8, 20, WinogradConv2d),
     (DownBlock(512, 8), 4, 6, MatrixConv2d),
     (UpBlock(512, 8), 2, 3, MatrixConv2d),
-    (UpBlock(LEAST_CHANNELS, 8), 8, 10, DoublingBlock),
+    (UpBlock(WIDE, 8), 8, 10, DoublingBlock),
     (head(16, 3, 7), 9, 12, HeadConv2d),
-    (ResBlock(LEAST_CHANNELS), 6, 8, None),
+    (ResBlock(WIDE), 6, 8, None),
     (ResBlock(8), 8, 8, None),
-    (DownBlock(LEAST_CHANNELS, 8), 16, 16, None),
+    (DownBlock(WIDE, 8), 16, 16, None),
     (UpBlock(8, 8), 8, 10, None),
     (head(16, 3, 3), 8, 8, None),
+    (torch.nn.Sequential(torch.nn.Conv2d(512, 8, 3, padding=1)), 8, 8, MatrixConv2d),
+    (torch.nn.Sequential(torch.nn.Conv2d(512, 8, 3)), 8, 8, None),
+    (torch.nn.Sequential(torch.nn.Conv2d(512, 8, 3, padding=1, stride=2)), 8, 8, None),
+    (torch.nn.Identity(), 8, 8, None),
 ]
 
 
@@ -361,8 +368,8 @@ def test_lightened_blocks_give_the_same(
     block = copy.deepcopy(block).eval()
     for norm in (layer for layer in block.modules() if isinstance(layer, torch.nn.BatchNorm2d)):
         norm.running_mean, norm.running_var = torch.randn(norm.num_features), torch.rand(norm.num_features) + 0.5
-    convolution = next(layer for layer in block.modules() if isinstance(layer, torch.nn.Conv2d))
-    features = torch.randn(1, convolution.in_channels, height, width)
+    channels = [layer.in_channels for layer in block.modules() if isinstance(layer, torch.nn.Conv2d)] or [8]
+    features = torch.randn(1, channels[0], height, width)
     truth = copy.deepcopy(block).double()(features.double())
     given = 2 if isinstance(block, UpBlock) else 1
     found = lightened(block, given * height, given * width)

@@ -37,6 +37,7 @@ from fomm_cli.training.perceptual import PerceptualNetwork, load_perceptual
 from fomm_cli.training.trainer import Trainer
 from fomm_cli.training.transform import Warp
 from parity_data import PARITY
+from portraits import save_frames
 from training_help import SIZE, config_of, sample_frames, write_frames, write_perceptual
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -360,9 +361,7 @@ def test_skips_carry_every_scale_into_the_decoder() -> None:
 def test_a_video_is_the_same_in_every_form(tmp_path: Path) -> None:
     # moved, so that no two are alike
     frames = [np.roll(frame, 8 * index, axis=1) for index, frame in enumerate(sample_frames(6))]
-    (tmp_path / "folder").mkdir()
-    for index, frame in enumerate(frames):
-        write_image(tmp_path / "folder" / f"{index:03d}.png", frame, {})
+    save_frames(tmp_path / "folder", np.stack(frames))
     write_image(tmp_path / "strip.png", np.concatenate(frames, axis=1), {})
     with open_writer(tmp_path / "clip.mp4", (SIZE, SIZE), Fraction(25), {}) as writer:
         for index, frame in enumerate(frames):

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fomm_cli.models.layers import ResBlock, UpBlock
+from fomm_cli.models.layers import WIDE, ResBlock, UpBlock, lay_channels_last
 
-LEAST_CHANNELS = 128  # fewer gain nothing
 _HEAVY_CHANNELS = 512  # with few pixels, so many take their time for weights
 _FEW_PIXELS = 12 * 12
 _LARGE_KERNEL = 7  # rows of a smaller one, or of fewer channels, gain nothing
@@ -97,8 +96,9 @@ class HeadConv2d(nn.Module):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         rows = conv.weight.permute(2, 0, 1, 3).flatten(0, 1)[:, :, None]  # (7 * C', C, 1, 7)
-        self.weight = nn.Parameter(rows.contiguous(memory_format=torch.channels_last), requires_grad=False)
+        self.weight = nn.Parameter(rows, requires_grad=False)
         self.bias = conv.bias
+        lay_channels_last(self)
         self.channels = conv.out_channels
         self.border = conv.kernel_size[0] // 2
 
@@ -131,6 +131,7 @@ class DoublingBlock(nn.Module):
         self.conv.weight.data = torch.stack(shifts).sum(dim=0)  # (C, C', 4, 4)
         if conv.bias is not None:
             self.conv.bias = conv.bias
+        lay_channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
@@ -148,7 +149,7 @@ def lightened(block: nn.Module, height: int, width: int) -> nn.Module:
     if isinstance(block, nn.Conv2d) and min(block.kernel_size) >= _LARGE_KERNEL and block.in_channels >= _HEAD_CHANNELS:
         return HeadConv2d(block)
     if isinstance(block, UpBlock) and _is_wide(block.conv) and height * width > _FEW_PIXELS:
-        return DoublingBlock(block).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return DoublingBlock(block)
     for name, layer in block.named_children():
         if not _is_wide(layer):
             continue
@@ -157,7 +158,7 @@ def lightened(block: nn.Module, height: int, width: int) -> nn.Module:
         elif isinstance(block, ResBlock) and height % _TILE == width % _TILE == 0:
             setattr(block, name, WinogradConv2d(layer))  # elsewhere digits are dear
         else:
-            layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            lay_channels_last(layer)
     return block
 
 
@@ -165,5 +166,5 @@ def _is_wide(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     return (
         isinstance(layer, nn.Conv2d)
         and (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1))
-        and layer.in_channels >= LEAST_CHANNELS
+        and layer.in_channels >= WIDE
     )

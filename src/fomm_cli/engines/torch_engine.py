@@ -12,6 +12,7 @@ from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotionNetwork
 from fomm_cli.models.generator import Generator
+from fomm_cli.models.layers import lay_channels_last
 
 BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # batches gain nothing on a CPU, and round differently
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -26,14 +27,15 @@ class TorchEngine(Engine):
         """Change the generator of `model`, not reversibly."""
         self.precision = precision
         self.batch_size = BATCH_SIZES[model.device.type]
-        self.workers = workers_on_cpu() if model.device.type == "cpu" else 1
+        on_cpu = model.device.type == "cpu"
+        self.workers = workers_on_cpu() if on_cpu else 1
         self._generator = model.networks.generator
         height, width, channels = model.config.dataset_params.frame_shape
-        if model.device.type == "cpu":
+        if on_cpu:
             _lighten_motion(self._generator.dense_motion_network, torch.zeros(1, channels, height, width))
         if precision in _TYPES:
             _lower(self._generator, _TYPES[precision])
-        elif model.device.type == "cpu":
+        elif on_cpu:
             _lighten_painting(self._generator, height, width)
 
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
@@ -53,13 +55,7 @@ def _lower(generator: Generator, dtype: torch.dtype) -> None:
                 layer.to(dtype)
         block.register_forward_pre_hook(_converting_inputs(dtype))
     generator.final.register_forward_pre_hook(_converting_inputs(torch.float32))
-    _lay_channels_last(generator.bottleneck, generator.up_blocks, generator.final)
-
-
-def _lay_channels_last(*blocks: nn.Module) -> None:
-    """Lay weights, and so what comes out of the layers, out as most convolutions are computed fastest."""
-    for block in blocks:
-        block.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lay_channels_last(generator.bottleneck, generator.up_blocks, generator.final)
 
 
 def _lighten_painting(generator: Generator, height: int, width: int) -> None:
@@ -69,11 +65,11 @@ def _lighten_painting(generator: Generator, height: int, width: int) -> None:
         setattr(generator.bottleneck, name, lightened(block, height >> shrunk, width >> shrunk))
     generator.up_blocks = nn.ModuleList(map(DoublingBlock, generator.up_blocks))
     generator.final = lightened(generator.final, height, width)
-    _lay_channels_last(generator.up_blocks, generator.final)  # the bottleneck gains nothing by it
+    lay_channels_last(generator.final)
 
 
 def _lighten_motion(network: DenseMotionNetwork, picture: Tensor) -> None:
-    """Compute the layers that find the motion of a picture (1, 3, H, W) in ways that suit a CPU."""
+    """Compute the layers that find the motion of a picture (1, C, H, W) in ways that suit a CPU."""
     height, width = network.down(picture).shape[2:]
     encoder, decoder = network.hourglass.encoder, network.hourglass.decoder
     for level, blocks in enumerate(zip(encoder.down_blocks, decoder.up_blocks[::-1], strict=True)):

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+WIDE = 128  # input channels from which on it pays to lay a layer out, or to compute it, otherwise on a CPU
+
 
 class AntiAliasDownsample(nn.Module):
     """Gaussian blur, then every n-th pixel, n = int(1 / scale_factor).
@@ -36,6 +38,12 @@ class AntiAliasDownsample(nn.Module):
 def downsampling(channels: int, scale_factor: float) -> nn.Module:
     """The layer that brings a picture to the working size of a network."""
     return nn.Identity() if scale_factor == 1 else AntiAliasDownsample(channels, scale_factor)
+
+
+def lay_channels_last(*layers: nn.Module) -> None:
+    """Lay weights, and so what comes out of the layers, out as most convolutions are computed fastest."""
+    for layer in layers:
+        layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def head(in_features: int, out_features: int, kernel_size: int) -> nn.Conv2d:

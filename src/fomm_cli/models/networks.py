@@ -14,7 +14,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.models.checkpoint import NETWORKS, Checkpoint
 from fomm_cli.models.generator import Generator
 from fomm_cli.models.keypoint_detector import KPDetector
-from fomm_cli.models.layers import ResBlock, SameBlock
+from fomm_cli.models.layers import WIDE, ResBlock, SameBlock, lay_channels_last
 
 Shapes = dict[str, torch.Size]
 
@@ -51,8 +51,9 @@ class Networks:
             return
         fold_batch_norms(self.generator)
         if device.type == "cpu":
-            # as pictures come; otherwise every call lays all weights out anew, for the same numbers
-            self.kp_detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            # as pictures come; otherwise every call lays them out anew. Narrow layers would be rounded otherwise
+            convolutions = (layer for layer in self.kp_detector.modules() if isinstance(layer, nn.Conv2d))
+            lay_channels_last(*(layer for layer in convolutions if layer.in_channels >= WIDE))
 
 
 def fold_batch_norms(generator: Generator) -> None:
