@@ -15,7 +15,7 @@ from fomm_cli.models.networks import Networks, load_networks
 
 PARITY = Path(__file__).parent / "parity"
 TINY = ("tiny_first_order", "tiny_single_jacobian", "tiny_zero_order", "tiny_no_downscale")
-TOLERANCE = 1e-4
+TOLERANCE = 2e-5
 
 
 class Recording:

@@ -56,7 +56,7 @@ def test_frames_are_the_originals(align_corners: str, mode: str, inputs: Path, t
     assert frames.shape == recorded.shape
     difference = np.abs(frames.astype(int) - recorded)
     assert difference.max() <= 1
-    assert (difference > 0).mean() <= 0.001
+    assert (difference > 0).mean() <= 0.003
 
 
 def test_options_may_be_spelled_with_dashes(inputs: Path, tmp_path: Path) -> None:
