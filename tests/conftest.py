@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from parity_data import PARITY
+from support.parity_data import PARITY
 
 REPOSITORY = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FOMM_SHARED", REPOSITORY.parent / "shared"))

@@ -17,9 +17,9 @@ from PIL import Image
 from skimage import data
 
 from fomm_cli.cli import main
-from fomm_cli.pipeline.study.findings import Finding, findings
-from fomm_cli.pipeline.study.rows import Study
-from fomm_cli.pipeline.study.views import without_driving
+from fomm_cli.study.claims import Finding, findings
+from fomm_cli.study.rows import Study
+from fomm_cli.study.views import without_driving
 
 PAGE = Path(__file__).parent.parent / "study.md"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"

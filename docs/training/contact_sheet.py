@@ -18,13 +18,13 @@ from skimage import data
 from skimage.draw import line
 
 from fomm_cli import Animator
-from fomm_cli.faces.finder import Face, FaceFinder, Pose, open_finder
+from fomm_cli.faces.face import Face, FaceFinder, Pose, open_finder
 from fomm_cli.faces.framing import head_square
 from fomm_cli.geometry import Region
-from fomm_cli.media.crop import cut
 from fomm_cli.media.image import read_image
+from fomm_cli.media.paste import cut
 from fomm_cli.media.resize import fit_frame
-from fomm_cli.media.video_reader import open_clip
+from fomm_cli.media.video.reader import open_clip
 from fomm_cli.training.dataset import find_videos
 
 SIDE = 256

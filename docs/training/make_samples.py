@@ -17,11 +17,11 @@ from contact_sheet import SIDE, head, hopper
 from PIL import Image
 
 from fomm_cli import Animator
-from fomm_cli.faces.finder import open_finder
+from fomm_cli.faces.face import open_finder
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame
-from fomm_cli.media.video_reader import open_clip
-from fomm_cli.media.video_writer import open_writer
+from fomm_cli.media.video.reader import open_clip
+from fomm_cli.media.video.writer import open_writer
 
 CLIP = "train/id0073_01.mp4"  # speaks, and opens the mouth wide
 FIRST, COUNT = 44, 50

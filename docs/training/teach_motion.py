@@ -27,15 +27,15 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from fomm_cli.config import Config, load_config
-from fomm_cli.faces.finder import open_finder
+from fomm_cli.config.schema import Config, load_config
+from fomm_cli.faces.face import open_finder
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame
-from fomm_cli.media.video_reader import open_clip
+from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.checkpoint import read_checkpoint
+from fomm_cli.models.coordinates import coordinate_grid
 from fomm_cli.models.dense_motion import DenseMotionNetwork
-from fomm_cli.models.grid import coordinate_grid
 from fomm_cli.models.keypoint_detector import KPDetector
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos

@@ -32,10 +32,10 @@ from teach_motion import (
 )
 from torch import Tensor
 
-from fomm_cli.config import load_config
+from fomm_cli.config.schema import load_config
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.checkpoint import read_checkpoint
-from fomm_cli.models.grid import gaussian_heatmaps
+from fomm_cli.models.coordinates import gaussian_heatmaps
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.training.perceptual import PerceptualNetwork, load_perceptual
 

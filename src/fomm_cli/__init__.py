@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.animator import Animator as Animator
+    from fomm_cli.animation.animator import Animator as Animator
 
 __version__ = "0.1.0"
 __all__ = ["Animator", "__version__"]
@@ -14,7 +14,7 @@ __all__ = ["Animator", "__version__"]
 def __getattr__(name: str) -> object:
     """Import the library's front door on first use: it takes torch, which the command line must not wait for."""
     if name == "Animator":
-        from fomm_cli.pipeline.animator import Animator
+        from fomm_cli.animation.animator import Animator
 
         return Animator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

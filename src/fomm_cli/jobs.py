@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from fomm_cli.engines.precision import check_precision
 from fomm_cli.errors import InputError
+from fomm_cli.runtime.precision import check_precision
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The commands: options to a job, the result to lines. A file each."""
+"""The commands, one file each: options in, lines out."""

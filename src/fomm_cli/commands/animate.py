@@ -26,7 +26,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.jobs import AnimateJob
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.animate import AnimateResult
+    from fomm_cli.animation.animate import AnimateResult
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def _run(options: argparse.Namespace) -> None:
         logger.info("animating the sample in the package, since no --source_image and --driving_video were given")
     job = AnimateJob(**{field.name: getattr(options, field.name) for field in fields(AnimateJob)})
 
-    from fomm_cli.pipeline.animate import Files, animate
+    from fomm_cli.animation.animate import Files, animate
 
     if options.dry_run:
         files = Files.open(job)

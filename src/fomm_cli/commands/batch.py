@@ -17,7 +17,7 @@ from fomm_cli.errors import FommError, InputError
 from fomm_cli.jobs import AnimateJob, BatchJob
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.batch.run import BatchResult, PlannedPair
+    from fomm_cli.batch.run import BatchResult, PlannedPair
 
 
 def add_to(commands: Commands) -> None:
@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
         options.checkpoint, options.config = fetched_checkpoint(options)
     job = _job(options)
 
-    from fomm_cli.pipeline.batch.run import dry_run, run_batch
+    from fomm_cli.batch.run import dry_run, run_batch
 
     if options.dry_run:
         _print_plan(options, dry_run(job))
@@ -90,7 +90,7 @@ def _job(options: argparse.Namespace) -> BatchJob:
 
 
 def _pairs(options: argparse.Namespace) -> list[AnimateJob]:
-    from fomm_cli.pipeline.batch.manifest import cross, read_csv, read_yaml
+    from fomm_cli.batch.manifest import cross, read_csv, read_yaml
 
     own = ("source_image", "driving_video", "result_video", "device", "threads")
     common: dict[str, Any] = {

@@ -13,7 +13,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.jobs import BenchJob
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.bench import Row
+    from fomm_cli.evaluation.bench import Row
 
 
 def add_to(commands: Commands) -> None:
@@ -52,8 +52,8 @@ def _run(options: argparse.Namespace) -> None:
         threads=options.threads,
     )
 
-    from fomm_cli.media.output import replacing
-    from fomm_cli.pipeline.bench import as_rows, bench
+    from fomm_cli.evaluation.bench import as_rows, bench
+    from fomm_cli.files.atomic import replacing
 
     with progress_bar(shown=not options.quiet, unit="round") as progress:
         rows = bench(job, progress)

@@ -10,8 +10,8 @@ from fomm_cli.commands.shared import Commands, add_command, add_face_options, as
 from fomm_cli.jobs import CheckJob
 
 if TYPE_CHECKING:
+    from fomm_cli.faces.check import CheckResult
     from fomm_cli.faces.quality import Finding
-    from fomm_cli.pipeline.check import CheckResult
 
 EXIT_POOR = 3
 
@@ -30,7 +30,7 @@ def _run(options: argparse.Namespace) -> int:
         options.source_image, options.driving_video, options.fit, options.face, options.face_at, options.face_backend
     )
 
-    from fomm_cli.pipeline.check import check
+    from fomm_cli.faces.check import check
 
     result = check(job)
     print_result(options, as_json(result), _report(result))

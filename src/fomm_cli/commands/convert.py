@@ -22,7 +22,7 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     job = ConvertJob(options.checkpoint, options.target, options.config, options.half, options.training)
 
-    from fomm_cli.pipeline.convert import convert
+    from fomm_cli.models.convert import convert
 
     result = convert(job)
     sizes = f"{result.bytes_before / 1e6:.0f} MB -> {result.bytes_after / 1e6:.0f} MB"

@@ -12,7 +12,7 @@ from fomm_cli.commands.shared import Commands, add_backend_option, add_command, 
 from fomm_cli.jobs import CropJob
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.crop import FaceClip
+    from fomm_cli.faces.clips import FaceClip
 
 
 def add_to(commands: Commands) -> None:
@@ -42,7 +42,7 @@ def _pair(text: str) -> tuple[int, int]:
 def _run(options: argparse.Namespace) -> None:
     job = CropJob(**{field.name: getattr(options, field.name) for field in fields(CropJob)})
 
-    from fomm_cli.pipeline.crop import crop
+    from fomm_cli.faces.clips import crop
 
     with progress_bar(shown=not options.quiet) as progress:
         clips = crop(job, progress)

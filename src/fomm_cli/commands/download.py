@@ -24,7 +24,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.name is None:
         raise InputError("which checkpoint to download is missing", "Such as: fomm download vox, or see --list")
 
-    from fomm_cli.pipeline.download import download
+    from fomm_cli.models.download import download
 
     with progress_bar(shown=not options.quiet, unit="B") as progress:
         result = download(options.name, progress)
@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _entries() -> list[dict[str, Any]]:
-    from fomm_cli.models.weights import CATALOGUE
+    from fomm_cli.models.catalogue import CATALOGUE
 
     return [
         {

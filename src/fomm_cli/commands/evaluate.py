@@ -12,7 +12,7 @@ from fomm_cli.commands.shared import Commands, add_command, as_json, print_resul
 from fomm_cli.jobs import EvaluateJob
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.metrics import Scores
+    from fomm_cli.evaluation.metrics import Scores
 
 
 def add_to(commands: Commands) -> None:
@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     job = job_of(EvaluateJob, options)
 
-    from fomm_cli.pipeline.reconstruct import evaluate
+    from fomm_cli.evaluation.reconstruct import evaluate
 
     with progress_bar(shown=not options.quiet, unit="video") as progress:
         result = evaluate(job, progress)

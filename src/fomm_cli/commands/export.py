@@ -27,7 +27,7 @@ def _run(options: argparse.Namespace) -> None:
         options.checkpoint, options.config = fetched_checkpoint(options)
     job = ExportJob(options.result_dir, options.checkpoint, options.config, options.align_corners)
 
-    from fomm_cli.pipeline.export import export
+    from fomm_cli.engines.export import export
 
     result = export(job)
     text = ", ".join(result.paths.values()) + f": at most {result.max_difference:.1g} from PyTorch"

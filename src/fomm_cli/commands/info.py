@@ -13,7 +13,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from fomm_cli.pipeline.info import describe
+    from fomm_cli.commands.facts import describe
 
     facts = describe()
     print_result(options, facts, "\n".join(f"{name + ':':<28}{value}" for name, value in facts.items()))

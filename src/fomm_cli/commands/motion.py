@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> None:
         options.checkpoint, options.config = fetched_checkpoint(options)
     job = ExtractJob(**{field.name: getattr(options, field.name) for field in fields(ExtractJob)})
 
-    from fomm_cli.pipeline.extract import extract
+    from fomm_cli.animation.extract import extract
 
     with progress_bar(shown=not options.quiet) as progress:
         result = extract(job, progress)

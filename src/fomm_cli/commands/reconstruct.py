@@ -49,7 +49,7 @@ def job_of(kind: type[J], options: argparse.Namespace) -> J:
 def _run(options: argparse.Namespace) -> None:
     job = job_of(ReconstructJob, options)
 
-    from fomm_cli.pipeline.reconstruct import reconstruct
+    from fomm_cli.evaluation.reconstruct import reconstruct
 
     with progress_bar(shown=not options.quiet, unit="video") as progress:
         result = reconstruct(job, progress)

@@ -35,9 +35,9 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     job = ScoreJob(**{field.name: getattr(options, field.name) for field in fields(ScoreJob)})
 
-    from fomm_cli.pipeline.figures import require_matplotlib
-    from fomm_cli.pipeline.score import score
-    from fomm_cli.pipeline.score_files import draw_curves, summary, write_csv
+    from fomm_cli.scoring.export import draw_curves, summary, write_csv
+    from fomm_cli.scoring.figure import require_matplotlib
+    from fomm_cli.scoring.scorer import score
 
     if job.plot is not None:
         require_matplotlib()

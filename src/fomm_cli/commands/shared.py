@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.animate import Progress
+    from fomm_cli.animation.animate import Progress
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse gives it no public name
 
@@ -134,7 +134,7 @@ def progress_bar(*, shown: bool, unit: str = "frame") -> Iterator[Progress]:
 
 def fetched_checkpoint(options: argparse.Namespace) -> tuple[Path, str | None]:
     """The file of `--checkpoint`, downloaded under a progress bar if it is a name, and the config to use."""
-    from fomm_cli.pipeline.download import resolve_checkpoint
+    from fomm_cli.models.download import resolve_checkpoint
 
     with progress_bar(shown=not options.quiet, unit="B") as progress:
         path, config = resolve_checkpoint(options.checkpoint, progress)

@@ -13,7 +13,7 @@ from fomm_cli.errors import FommError
 from fomm_cli.jobs import StudyJob
 
 if TYPE_CHECKING:
-    from fomm_cli.pipeline.study.run import StudyResult
+    from fomm_cli.study.run import StudyResult
 
 
 def add_to(commands: Commands) -> None:
@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> None:
     values: dict[str, Any] = {field.name: _frozen(getattr(options, field.name)) for field in fields(StudyJob)}
     job = StudyJob(**values)
 
-    from fomm_cli.pipeline.study.run import study
+    from fomm_cli.study.run import study
 
     if job.checkpoints:
         job = _fetched(job, options)

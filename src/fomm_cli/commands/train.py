@@ -28,7 +28,7 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     job = TrainJob(**{field.name: getattr(options, field.name) for field in fields(TrainJob)})
 
-    from fomm_cli.pipeline.train import train
+    from fomm_cli.training.loop import train
 
     result = train(job)
     state = "finished" if result.finished else "stopped"

@@ -1,1 +1,1 @@
-"""Ways to run the generator."""
+"""Ways to run a generator."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.config import Config
+from fomm_cli.config.schema import Config
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.generator import Generator
 from fomm_cli.models.networks import Networks

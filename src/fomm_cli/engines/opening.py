@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fomm_cli.engines.engine import Engine, Model
-from fomm_cli.engines.precision import check_precision, choose_precision
-from fomm_cli.engines.torch_engine import ReferenceEngine, TorchEngine
+from fomm_cli.engines.torch import ReferenceEngine, TorchEngine
+from fomm_cli.runtime.precision import check_precision, choose_precision
 
 
 def open_engine(name: str, precision: str, model: Model) -> Engine:
@@ -27,11 +27,11 @@ def open_engine(name: str, precision: str, model: Model) -> Engine:
     if name == "reference":
         return ReferenceEngine(model)
     if name == "onnxruntime":
-        from fomm_cli.engines.onnx_engine import OnnxEngine
+        from fomm_cli.engines.onnx import OnnxEngine
 
         return OnnxEngine(model)
     if name == "openvino":
-        from fomm_cli.engines.openvino_engine import OpenVinoEngine
+        from fomm_cli.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(model, precision)
     return TorchEngine(model, precision)

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock
 
 from fomm_cli import __version__
-from fomm_cli.cache import cache_folder
 from fomm_cli.engines.engine import Model
 from fomm_cli.errors import FommError
+from fomm_cli.files.cache import cache_folder
 
 
 def kept(model: Model, kind: str, packages: tuple[str, ...]) -> Path:

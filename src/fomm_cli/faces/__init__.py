@@ -1,1 +1,1 @@
-"""Faces in pictures."""
+"""Faces: found, followed, judged, cut out."""

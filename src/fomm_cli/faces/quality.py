@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from skimage.draw import polygon
 
-from fomm_cli.faces.finder import Face, Pose
+from fomm_cli.faces.face import Face, Pose
 from fomm_cli.faces.framing import LARGE, SMALL, framing_in
 from fomm_cli.geometry import Box
 

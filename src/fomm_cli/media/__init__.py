@@ -1,1 +1,1 @@
-"""Pictures, video and sound at the edges; knows neither networks nor the command line."""
+"""Images, video and audio at the edges; knows neither networks nor the command line."""

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.media.checks import MAX_PIXELS, check_content, check_file, check_pixels, too_large
+from fomm_cli.media.validate import MAX_PIXELS, check_content, check_file, check_pixels, too_large
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -225,7 +225,7 @@ def _full_scale(kind: np.dtype, brightest: float) -> float:
 
 def _read_video_frame(path: Path) -> np.ndarray:
     # The reader of folders needs this module, so it can only be imported late.
-    from fomm_cli.media.video_reader import open_clip
+    from fomm_cli.media.video.reader import open_clip
 
     check_content(path, "picture")
     try:

@@ -1,1 +1,1 @@
-"""The networks, and the files their weights come from."""
+"""The networks, and every way weights get into them."""

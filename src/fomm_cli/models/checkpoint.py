@@ -19,10 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from fomm_cli.config import Config, parse_config
-from fomm_cli.disguise import HEAD_BYTES, disguise
+from fomm_cli.config.schema import Config, parse_config
 from fomm_cli.errors import InputError
-from fomm_cli.hashing import sha256_of
+from fomm_cli.files.hashing import sha256_of
+from fomm_cli.files.kind import HEAD_BYTES, disguise
 
 NETWORKS = ("generator", "kp_detector")
 DISCRIMINATOR = "discriminator"

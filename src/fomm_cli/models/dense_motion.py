@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fomm_cli.config import CommonParams, DenseMotionParams
+from fomm_cli.config.schema import CommonParams, DenseMotionParams
 from fomm_cli.keypoints import KeyPoints, inverse_2x2
-from fomm_cli.models.grid import coordinate_grid, full_precision, gaussian_heatmaps, warp
+from fomm_cli.models.coordinates import coordinate_grid, full_precision, gaussian_heatmaps, warp
 from fomm_cli.models.layers import Hourglass, downsampling, head
 
 _PRODUCTS = 300  # that a CPU may add up

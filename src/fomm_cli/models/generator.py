@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fomm_cli.config import CommonParams, GeneratorParams
+from fomm_cli.config.schema import CommonParams, GeneratorParams
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.coordinates import resize_flow, warp
 from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
-from fomm_cli.models.grid import resize_flow, warp
 from fomm_cli.models.layers import DownBlock, ResBlock, SameBlock, UpBlock, head
 
 _LOGIT_MARGIN = 1 / 512  # half a grey level, so that black and white have finite logits

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fomm_cli.config import CommonParams, KPDetectorParams
+from fomm_cli.config.schema import CommonParams, KPDetectorParams
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.models.grid import coordinate_grid, full_precision
+from fomm_cli.models.coordinates import coordinate_grid, full_precision
 from fomm_cli.models.layers import Hourglass, downsampling
 
 

@@ -1,1 +1,1 @@
-"""How well a result takes over the movement of its driving video. Curves and numbers; no files."""
+"""How well a result takes over the movement of its driving video."""

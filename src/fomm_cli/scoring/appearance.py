@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from skimage.feature import hog
 
-from fomm_cli.scoring.face_track import FaceTrack
-from fomm_cli.scoring.mesh import PROPORTIONS, distance
+from fomm_cli.faces.landmarks import PROPORTIONS, distance
+from fomm_cli.scoring.measurements import FaceTrack
 
 ANOTHER_PROPORTIONS = 0.06
 """Median distance of the proportions of two people, less that of two frames of one, over ten clips."""

@@ -7,8 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from fomm_cli.scoring.face_track import EXPRESSIONS, FaceTrack
-from fomm_cli.scoring.mesh import (
+from fomm_cli.faces.landmarks import (
     LEFT_EYE,
     LEFT_IRIS,
     LEFT_LIDS,
@@ -23,6 +22,7 @@ from fomm_cli.scoring.mesh import (
     distance,
     face_size,
 )
+from fomm_cli.scoring.measurements import EXPRESSIONS, FaceTrack
 
 Part = Literal["eyes", "mouth", "outline"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fomm_cli.scoring.agreement import FLOOR, agreement, movement
 from fomm_cli.scoring.appearance import identity, sharpness, steadiness
+from fomm_cli.scoring.concordance import FLOOR, agreement, movement
 from fomm_cli.scoring.curves import CHANNELS, MOUTH_MOTION, curves, ovals
-from fomm_cli.scoring.face_track import FaceTrack
+from fomm_cli.scoring.measurements import FaceTrack
 
 PARTS = ("eyes", "mouth", "outline", "identity", "quality")
 STUDY_PARTS = ("eyes", "mouth", "outline")

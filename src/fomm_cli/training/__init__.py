@@ -1,1 +1,1 @@
-"""What only training needs: data, losses, discriminators."""
+"""From videos to a checkpoint."""

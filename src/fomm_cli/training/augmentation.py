@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fomm_cli.config import AugmentationParams, CropParam, FlipParam, JitterParam, ResizeParam, RotationParam
+from fomm_cli.config.schema import AugmentationParams, CropParam, FlipParam, JitterParam, ResizeParam, RotationParam
 
 _LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601, as Pillow's grey
 

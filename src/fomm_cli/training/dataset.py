@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fomm_cli.config import DatasetParams
+from fomm_cli.config.schema import DatasetParams
 from fomm_cli.errors import InputError
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import Size, fit_frame
@@ -178,7 +178,7 @@ def _strip(path: Path, size: Size) -> Video:
 
 
 def _file(path: Path, size: Size) -> Video:
-    from fomm_cli.media.video_reader import open_clip  # machines that train on pictures need no video decoder
+    from fomm_cli.media.video.reader import open_clip  # machines that train on pictures need no video decoder
 
     def read(indices: Sequence[int]) -> np.ndarray:
         wanted, last = set(indices), max(indices)

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
-from fomm_cli.config import CommonParams, DiscriminatorParams
-from fomm_cli.models.grid import gaussian_heatmaps
+from fomm_cli.config.schema import CommonParams, DiscriminatorParams
+from fomm_cli.models.coordinates import gaussian_heatmaps
 from fomm_cli.models.layers import downsampling
 
 

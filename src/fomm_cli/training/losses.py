@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fomm_cli.config import Config
+from fomm_cli.config.schema import Config
 from fomm_cli.keypoints import KeyPoints, inverse_2x2
-from fomm_cli.models.grid import full_precision
+from fomm_cli.models.coordinates import full_precision
 from fomm_cli.models.networks import Networks
 from fomm_cli.training.discriminator import Judgement, MultiScaleDiscriminator, Pyramid
-from fomm_cli.training.transform import Warp
+from fomm_cli.training.warp import Warp
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""One source takes over one driving motion."""

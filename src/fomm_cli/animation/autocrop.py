@@ -1,0 +1,195 @@
+"""Where the source and the driving video are cropped to their faces (`--crop`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from pathlib import PurePosixPath
+from typing import Literal, Protocol
+
+import numpy as np
+
+from fomm_cli.config.schema import Config
+from fomm_cli.errors import InputError
+from fomm_cli.faces.face import Backend, Face, FaceFinder, open_finder
+from fomm_cli.faces.framing import Framing, framing_in, head_square
+from fomm_cli.faces.quality import judge_source
+from fomm_cli.faces.tracking import FollowedFace, follow_face
+from fomm_cli.geometry import Region
+from fomm_cli.jobs import AnimateJob
+from fomm_cli.media.paste import fitted_region
+from fomm_cli.media.resize import Fit
+from fomm_cli.media.video.reader import Clip
+from fomm_cli.runtime.prefetch import prefetch
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int | None], None]
+
+_NOT_FACES = ("taichi", "fashion", "bair", "mgif", "moving-gif")
+_GLANCES = 1  # a second, to see whether a driving video is framed well
+_AHEAD = 4  # frames that are decoded while one is looked at
+_LOOKS = 10  # a second, to follow the face that it is cropped to
+
+
+def choose_source_crop(job: AnimateJob, config: Config, device: str, picture: np.ndarray) -> Region | None:
+    """The square about the face that takes the place of the source picture; None to leave it whole.
+
+    Args:
+        job: what is asked for.
+        config: of the model; those that are not about faces are cropped only when asked.
+        device: for the face finder.
+        picture: the source, uint8 (H, W, 3).
+
+    Raises:
+        InputError: there is no such face, or no such face finder.
+    """
+    if "source" not in _wanted(job, config):
+        return None
+    with _search(job, config, device) as search:
+        return search.in_source(picture, job.face, job.face_at)
+
+
+class FramingOptions(Protocol):
+    """What jobs that crop say about it; the fields are those of `AnimateJob`."""
+
+    @property
+    def crop(self) -> Literal["auto", "none", "source", "driving", "both"]:
+        """What is cropped to its face."""
+
+    @property
+    def fit(self) -> Fit:
+        """How pictures that are not square are brought to the model's size."""
+
+    @property
+    def face_backend(self) -> Backend:
+        """What finds faces."""
+
+
+def choose_driving_crop(
+    job: FramingOptions, config: Config, device: str, clip: Clip, progress: Progress
+) -> Region | None:
+    """The square about all places of the face that takes the place of the driving frames; None to leave them whole.
+
+    Args:
+        job: what is asked for.
+        config: of the model; those that are not about faces are cropped only when asked.
+        device: for the face finder.
+        clip: the driving video; read once or twice.
+        progress: told of the frames that were looked at.
+
+    Raises:
+        InputError: there is no such face finder.
+    """
+    if "driving" not in _wanted(job, config):
+        return None
+    with _search(job, config, device, progress) as search:
+        return search.in_driving(clip)
+
+
+def _wanted(job: FramingOptions, config: Config) -> set[str]:
+    if job.crop == "none" or (job.crop == "auto" and not is_about_faces(config)):
+        return set()
+    return {"source", "driving"} if job.crop in ("auto", "both") else {job.crop}
+
+
+def is_about_faces(config: Config) -> bool:
+    """Whether a model was trained on faces, as far as the folder of its training data tells."""
+    folder = PurePosixPath((config.dataset_params.root_dir or "").replace("\\", "/")).name
+    return not folder.startswith(_NOT_FACES)
+
+
+def choose_face(faces: list[Face], number: int | None, place: tuple[float, float] | None) -> Face | None:
+    """The face that is meant: the largest unless told otherwise; None where there is none.
+
+    Raises:
+        InputError: there are faces, but not that one.
+    """
+    if not faces:
+        return None
+    if place is not None:
+        at_place = [face for face in faces if _holds(face, *place)]
+        if not at_place:
+            x, y = place
+            places = ", ".join(f"{face.box.centre[0]:.0f},{face.box.centre[1]:.0f}" for face in faces)
+            raise InputError(f"there is no face at --face_at {x:g},{y:g}", f"Faces were found at {places}")
+        return at_place[0]
+    if number is not None and number > len(faces):
+        raise InputError(f"there is no --face {number}: {len(faces)} found", f"Use 1 to {len(faces)}")
+    return faces[(number or 1) - 1]
+
+
+def _holds(face: Face, x: float, y: float) -> bool:
+    return face.box.left <= x <= face.box.right and face.box.top <= y <= face.box.bottom
+
+
+@contextmanager
+def _search(
+    job: FramingOptions, config: Config, device: str, progress: Progress = lambda *_: None
+) -> Iterator[_Search]:
+    with open_finder(job.face_backend, device) as finder:
+        yield _Search(job, config.dataset_params.frame_shape[:2], finder, progress)
+
+
+class _Search:
+    """Looks for the faces of one job, and says in a line what it found and did."""
+
+    def __init__(self, job: FramingOptions, size: tuple[int, int], finder: FaceFinder, progress: Progress) -> None:
+        self._job = job
+        self._size = size
+        self._finder = finder
+        self._progress = progress
+
+    def in_source(self, picture: np.ndarray, number: int | None, place: tuple[float, float] | None) -> Region | None:
+        faces = self._finder.find(picture)
+        face = choose_face(faces, number, place)
+        if face is None:
+            self._missed("source")
+            return None
+        whole = fitted_region(picture.shape, self._size, self._job.fit)
+        framing = framing_in(face.box, whole.box)
+        crop = None
+        if self._job.crop != "auto" or framing.is_off:
+            crop = self._announced("source", Region.square_around(head_square(face.box)), framing)
+        for finding in judge_source(picture, (crop or whole).box, faces, face):
+            if finding.verdict == "poor":
+                logger.warning("the source will animate poorly: %s -> %s", finding.text, finding.flag)
+        return crop
+
+    def in_driving(self, clip: Clip) -> Region | None:
+        is_asked = self._job.crop != "auto"
+        followed = self._follow(clip, _LOOKS if is_asked else _GLANCES)
+        if followed is None:
+            self._missed("driving video")
+            return None
+        framing = framing_in(followed.typical, _frame(clip, self._size, self._job.fit).box)
+        if not is_asked:
+            if not framing.is_off:
+                return None
+            followed = self._follow(clip, _LOOKS) or followed
+        return self._announced("driving video", Region.square_around(followed.heads), framing)
+
+    def _follow(self, clip: Clip, looks_per_second: int) -> FollowedFace | None:
+        return follow_face(self._timed_pictures(clip), self._finder, looks_per_second)
+
+    def _timed_pictures(self, clip: Clip) -> Iterator[tuple[Fraction, np.ndarray]]:
+        with closing(prefetch(clip.frames(), depth=_AHEAD)) as frames:
+            for done, frame in enumerate(frames, start=1):
+                yield frame.time, frame.image
+                self._progress("looking for the face", done, clip.info.frame_count)
+
+    def _announced(self, what: str, region: Region, framing: Framing) -> Region:
+        why = framing.why if framing.is_off else "as asked"
+        logger.info(
+            "cropping the %s to %s (%s; by %s); --crop none keeps all of it", what, region, why, self._finder.name
+        )
+        return region
+
+    def _missed(self, what: str) -> None:
+        logger.info("no face found in the %s (by %s): going on uncropped", what, self._finder.name)
+
+
+def _frame(clip: Clip, size: tuple[int, int], fit: Fit) -> Region:
+    return fitted_region((clip.info.height, clip.info.width), size, fit)

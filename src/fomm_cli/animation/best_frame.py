@@ -1,0 +1,57 @@
+"""Finding the driving frame whose pose is most like the source's (`--find_best_frame`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from fomm_cli.animation.transfer import hull_area
+from fomm_cli.faces.face import FaceFinder
+
+Detector = Callable[[np.ndarray], np.ndarray | None]
+"""From a picture, uint8 (H, W, 3), to points (N, 2) in it, x before y; None where there are none."""
+
+
+def landmark_detector(finder: FaceFinder) -> Detector:
+    """The landmarks of the largest face."""
+
+    def detect(picture: np.ndarray) -> np.ndarray | None:
+        faces = finder.find(picture)
+        return faces[0].landmarks if faces else None
+
+    return detect
+
+
+def normalized(points: np.ndarray) -> np.ndarray | None:
+    """Points (N, 2) about their mean, in units of the square root of their hull's area; None without a hull."""
+    centred = points[:, :2] - points[:, :2].mean(axis=0, keepdims=True)
+    area = hull_area(centred)
+    return centred / math.sqrt(area) if area > 0 else None
+
+
+def find_best_frame(source: np.ndarray | None, frames: Iterable[np.ndarray | None]) -> int | None:
+    """Index of the frame whose points lie closest to the source's, by squared distance after normalisation.
+
+    Args:
+        source: points (N, 2 or more) of the source; None where none were found.
+        frames: the points of each frame likewise; read once.
+
+    Returns:
+        None if there are points in no frame, or not in the source. Frames without are skipped.
+    """
+    reference = None if source is None else normalized(source)
+    if reference is None:
+        return None
+    best, shortest = None, math.inf
+    for index, points in enumerate(frames):
+        distance = _distance(reference, points)
+        if distance < shortest:
+            best, shortest = index, distance
+    return best
+
+
+def _distance(reference: np.ndarray, points: np.ndarray | None) -> float:
+    candidate = None if points is None else normalized(points)
+    return math.inf if candidate is None else float(np.square(reference - candidate).sum())

@@ -1,0 +1,1 @@
+"""Many pairs of source and driving video, resumable, on one machine or a cluster."""

@@ -1,0 +1,262 @@
+"""What is done in a result folder, and by whom: an SQLite file that outlives every crash.
+
+A run is alive as long as it holds the lock on a file of its own; the system lets go of it however the run ends. All
+that a run has not finished lies in a folder of its own, which the next run removes once the lock is free.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fomm_cli.batch.plan import Pair
+from fomm_cli.errors import FommError, InputError
+
+FOLDER = ".fomm"
+_PATIENCE = 60  # seconds that another run may keep the journal to itself
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS results (
+    name TEXT PRIMARY KEY, key TEXT NOT NULL, source TEXT NOT NULL, driving TEXT NOT NULL,
+    state TEXT NOT NULL, run TEXT NOT NULL, changed REAL NOT NULL, in_the_way TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', size INTEGER,
+    frames INTEGER, seconds REAL, device TEXT, checkpoint TEXT, warnings TEXT NOT NULL DEFAULT '[]', thumbnail BLOB
+)"""
+_INSERT = """
+INSERT OR REPLACE INTO results (name, key, source, driving, state, run, changed, in_the_way, error, attempts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_DONE = """
+UPDATE results SET state = 'done', changed = ?, size = ?, frames = ?, seconds = ?, device = ?, checkpoint = ?,
+warnings = ?, thumbnail = ?, attempts = ? WHERE name = ? AND run = ?"""
+
+
+class Claim(Enum):
+    """What a run may do about a pair."""
+
+    OURS = "to do"
+    DONE = "done"
+    FAILED = "failed"
+    ELSEWHERE = "another run is at it"
+    IN_THE_WAY = "in the way"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known of a finished result.
+
+    Attributes:
+        frames: how many it has.
+        seconds: of work, without loading the model.
+        device: it was made on.
+        checkpoint: SHA-256 of the weights.
+        warnings: a line each.
+        thumbnail: a small WebM, empty if there is none.
+    """
+
+    frames: int
+    seconds: float
+    device: str
+    checkpoint: str
+    warnings: tuple[str, ...] = ()
+    thumbnail: bytes = b""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of the journal; what was not noted is None."""
+
+    name: str
+    source: str
+    driving: str
+    state: str
+    attempts: int
+    error: str  # with the state done: why it cannot be made anew
+    frames: int | None
+    seconds: float | None
+    device: str | None
+    checkpoint: str | None
+    warnings: tuple[str, ...]
+    thumbnail: bytes | None
+
+
+class Journal:
+    """The journal of a result folder, opened by one run."""
+
+    def __init__(self, results: Path, *, overwrite: bool = False) -> None:
+        """Open it, and clear away what runs that died have left.
+
+        Raises:
+            InputError: the folder cannot be created or written to.
+        """
+        self._results = results
+        self._overwrite = overwrite
+        self._began = time.time()
+        self.run = secrets.token_hex(8)
+        folder = results / FOLDER
+        self.folder = folder / "runs" / self.run
+        self.motion_folder = folder / "motion"
+        self.parts_folder = folder / "parts"
+        try:
+            for needed in (folder / "runs", self.motion_folder, self.parts_folder):
+                needed.mkdir(parents=True, exist_ok=True)
+            self._starting = FileLock(folder / "lock")
+            with self._starting:  # a run without its lock must not be seen
+                self._bury_the_dead()
+                self.folder.mkdir()
+                self._lock = FileLock(self.folder / "lock")
+                self._lock.acquire()
+        except OSError as error:
+            raise InputError(f"{results} cannot be written to: {error.strerror}", "Choose another folder") from error
+        self._database = _connect(folder / "journal.sqlite")
+
+    def close(self, *, all_done: bool = False) -> None:
+        """Give back what is claimed and remove what is unfinished; with `all_done`, also what a restart would use."""
+        with self._changing() as database:
+            database.execute("DELETE FROM results WHERE run = ? AND state = 'running'", (self.run,))
+        self._database.close()
+        with self._starting:
+            self._lock.release()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if all_done and not any(self.folder.parent.iterdir()):
+                shutil.rmtree(self.parts_folder, ignore_errors=True)
+
+    def _bury_the_dead(self) -> None:
+        for folder in (self._results / FOLDER / "runs").iterdir():
+            if not _is_locked(folder / "lock"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _is_alive(self, run: str) -> bool:
+        if run == self.run:
+            return True
+        with self._starting:
+            folder = self.folder.parent / run
+            return folder.is_dir() and _is_locked(folder / "lock")
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """One change, whole or not at all, while no other run makes one."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.rollback()
+                raise
+            self._database.commit()
+        except sqlite3.Error as error:
+            raise _unusable(self._results / FOLDER / "journal.sqlite", error) from error
+
+    def claim(self, pair: Pair) -> Claim:
+        """Take on a pair, unless it is done, another run is at it, or a foreign file is in its place."""
+        with self._changing() as database:
+            claim = self._judge(pair)
+            if claim is Claim.OURS:
+                self._insert(database, pair, "running")
+            elif claim is Claim.DONE:  # perhaps moved into place just before a crash, and not noted yet
+                size = _size(self._results / pair.name)
+                stale = "(state != 'done' OR error != '')"
+                change = f"UPDATE results SET state = 'done', error = '', size = ? WHERE name = ? AND {stale}"  # noqa: S608
+                database.execute(change, (size, pair.name))
+            return claim
+
+    def _judge(self, pair: Pair) -> Claim:
+        now = self._signature(pair.name)
+        query = "SELECT key, state, run, changed, in_the_way, size FROM results WHERE name = ?"
+        row = self._database.execute(query, (pair.name,)).fetchone()
+        if row is not None:
+            key, state, run, changed, in_the_way, size = row
+            if state == "running" and self._is_alive(run):
+                return Claim.ELSEWHERE
+            if key == pair.key:
+                moved = state == "running" and now not in ("", in_the_way)
+                if moved or (state == "done" and now and _size(self._results / pair.name) == size):
+                    return Claim.DONE
+                if state == "failed" and changed >= self._began:
+                    return Claim.FAILED
+        return Claim.IN_THE_WAY if now and not self._overwrite else Claim.OURS
+
+    def _insert(self, database: sqlite3.Connection, pair: Pair, state: str, error: str = "", attempts: int = 0) -> None:
+        places = (pair.name, pair.key, str(pair.job.source_image), str(pair.job.driving_video))
+        now = self._signature(pair.name)
+        database.execute(_INSERT, (*places, state, self.run, time.time(), now, error, attempts))
+
+    def finish(self, pair: Pair, outcome: Outcome, attempts: int) -> None:
+        """Note that the result is in its place."""
+        size = _size(self._results / pair.name)
+        with self._changing() as database:
+            known = (outcome.frames, outcome.seconds, outcome.device, outcome.checkpoint)
+            extras = (json.dumps(outcome.warnings), outcome.thumbnail, attempts)
+            database.execute(_DONE, (time.time(), size, *known, *extras, pair.name, self.run))
+
+    def fail(self, pair: Pair, error: str, attempts: int) -> None:
+        """Note why there is no result; one that an earlier run has made stays done beside the error."""
+        with self._changing() as database:
+            beside = "UPDATE results SET error = ? WHERE name = ? AND state = 'done'"
+            if not database.execute(beside, (error, pair.name)).rowcount:
+                self._insert(database, pair, "failed", error, attempts)
+
+    def error_of(self, pair: Pair) -> str:
+        """Why another run could not make the result."""
+        row = self._database.execute("SELECT error FROM results WHERE name = ?", (pair.name,)).fetchone()
+        return row[0] if row else ""
+
+    def records(self) -> list[Record]:
+        """All results of the folder that are done or failed, by name."""
+        names = [field.name for field in fields(Record)]
+        query = f"SELECT {', '.join(names)} FROM results WHERE state != 'running' ORDER BY name"  # noqa: S608
+        found = (dict(zip(names, row, strict=True)) for row in self._database.execute(query))
+        return [Record(**{**values, "warnings": tuple(json.loads(values["warnings"]))}) for values in found]
+
+    def _signature(self, name: str) -> str:
+        """Tells one state of a file from another; "" where there is none."""
+        try:
+            found = (self._results / name).stat()
+        except OSError:
+            return ""
+        return f"{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds the lock; the folder of the file has to exist, since it would be created."""
+    try:
+        with FileLock(path).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        database.execute(_TABLE)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    return database
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> FommError:
+    return FommError(f"the journal {path} cannot be used: {error}", "Choose another --result_dir, or remove it")
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files in a folder."""
+    return sum(child.stat().st_size for child in path.iterdir()) if path.is_dir() else path.stat().st_size
+
+
+def read_journal(results: Path) -> dict[str, tuple[str, str]]:
+    """State and key of each result by name, without becoming a run; empty where there is no journal."""
+    path = results / FOLDER / "journal.sqlite"
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path, timeout=_PATIENCE)) as database:
+        return {name: (state, key) for name, state, key in database.execute("SELECT name, state, key FROM results")}

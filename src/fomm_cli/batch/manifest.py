@@ -1,0 +1,200 @@
+"""Which pairs to animate: from patterns, a CSV of pairs, or a YAML job file."""
+
+from __future__ import annotations
+
+import csv
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from fomm_cli.errors import InputError
+from fomm_cli.jobs import AnimateJob
+from fomm_cli.media.video.reader import FRAME_SUFFIXES
+
+Options = dict[str, Any]
+"""Fields of `AnimateJob` by name."""
+
+_ALIASES = {"source": "source_image", "driving": "driving_video", "result": "result_video"}
+_PATHS = ("source_image", "driving_video", "checkpoint", "config")
+_OF_THE_RUN = ("device", "threads")  # a worker keeps them for all its pairs
+_UNUSED_COLUMNS = ("distance", "frame")  # the original's pairs lists have them, and its code ignores them
+_TYPES = {name: kind for name, kind in get_type_hints(AnimateJob).items() if name not in _OF_THE_RUN}
+
+
+def cross(sources: Sequence[str], drivings: Sequence[str], options: Options) -> list[AnimateJob]:
+    """Every source with every driving video.
+
+    Args:
+        sources: files, patterns such as ``dataSet/*.png``, or folders of pictures.
+        drivings: files, patterns or folders of frames.
+        options: for all of them.
+
+    Raises:
+        InputError: a pattern that fits nothing, or options that cannot be meant.
+    """
+    pictures = [path for pattern in sources for path in _pictures(_expand(pattern))]
+    videos = [path for pattern in drivings for path in _expand(pattern)]
+    return [
+        AnimateJob(**{**options, "source_image": picture, "driving_video": video})
+        for video in videos
+        for picture in pictures
+    ]
+
+
+def read_csv(path: Path, options: Options) -> list[AnimateJob]:
+    """The pairs of a CSV file with the columns ``source`` and ``driving``, and any option of `fomm animate`.
+
+    Paths are relative to the file's folder, or else to the working folder; an empty cell leaves the option alone.
+
+    Raises:
+        InputError: it cannot be read, or a row makes no sense; the message names the line.
+    """
+    with _readable(path), path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        names = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = names
+        if not {"source", "source_image"} & set(names) or not {"driving", "driving_video"} & set(names):
+            raise InputError(f"{path} needs the columns source and driving", f"It has: {', '.join(names) or 'none'}")
+        jobs = []
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row:
+                raise InputError(f"{where}: more values than columns", "Put values with commas into double quotes")
+            given = {name: text.strip() for name, text in row.items() if text and name not in _UNUSED_COLUMNS}
+            if given:
+                jobs.append(_job({**options, **_converted(given, path.parent, where)}, where))
+    if not jobs:
+        raise InputError(f"{path} names no pairs", "Add a line for each pair")
+    return jobs
+
+
+def read_yaml(path: Path, options: Options) -> list[AnimateJob]:
+    """The pairs of a YAML job file.
+
+    It may hold ``pairs``, a list with a ``source``, a ``driving`` and any option of `fomm animate` for each; and
+    ``source`` and ``driving``, patterns or lists of them, every one with every one; and options for all.
+
+    Raises:
+        InputError: it cannot be read or makes no sense.
+    """
+    with _readable(path):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a job file", "Write options and a list of pairs, see docs/scale.md")
+    content = _canonical(content, str(path))
+    pairs = content.pop("pairs", [])
+    sources, drivings = (_patterns(content.pop(name, []), path) for name in ("source_image", "driving_video"))
+    common = {**options, **_converted(content, path.parent, str(path))}
+    if not isinstance(pairs, list) or not all(isinstance(pair, dict) for pair in pairs):
+        raise InputError(f"{path}: pairs is not a list of pairs", "Write `- source: a.png` and so on under it")
+    jobs = cross(sources, drivings, common)
+    for number, pair in enumerate(pairs, start=1):
+        where = f"{path}, pair {number}"
+        jobs.append(_job({**common, **_converted(pair, path.parent, where)}, where))
+    if not jobs:
+        raise InputError(f"{path} names no pairs", "Add pairs, or source and driving")
+    return jobs
+
+
+class _readable:  # noqa: N801 - reads as a verb where it is used
+    """Says in one line why a file cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise InputError(f"{self._path} cannot be read: {error.strerror}", "Check the path") from error
+        if isinstance(error, UnicodeDecodeError):
+            raise InputError(f"{self._path} is not UTF-8 text", "Save it as UTF-8") from error
+        if isinstance(error, (csv.Error, yaml.YAMLError)):
+            raise InputError(f"{self._path} is malformed: {error}", "Correct it there") from error
+
+
+def _expand(pattern: str) -> list[Path]:
+    path = Path(pattern)
+    if path.exists() or not glob.has_magic(pattern):
+        return [path]
+    found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - may be absolute
+    if not found:
+        raise InputError(f"nothing fits the pattern {pattern}", "Check the folder, and quote the pattern")
+    return found
+
+
+def _pictures(paths: list[Path]) -> list[Path]:
+    """The paths, with the pictures in it for each folder."""
+    found = []
+    for path in paths:
+        inside = [child for child in sorted(path.iterdir()) if child.suffix.lower() in FRAME_SUFFIXES] if (
+            path.is_dir()
+        ) else [path]  # fmt: skip
+        if not inside:
+            raise InputError(f"the folder {path} holds no pictures ({' '.join(FRAME_SUFFIXES)})", "Name another one")
+        found += inside
+    return found
+
+
+def _patterns(value: object, manifest: Path) -> list[str]:
+    names = value if isinstance(value, list) else [value]
+    return [str(_located(manifest.parent, str(name))) for name in names]
+
+
+def _canonical(given: Mapping[str, object], where: str) -> Options:
+    """The same with the names of the fields; ``-`` counts as ``_``."""
+    named = {}
+    for name, value in given.items():
+        plain = str(name).replace("-", "_")
+        plain = _ALIASES.get(plain, plain)
+        if plain not in _TYPES and plain != "pairs":
+            raise InputError(f"{where}: {name} is no option of a pair", f"There are: {', '.join([*_ALIASES, *_TYPES])}")
+        named[plain] = value
+    return named
+
+
+def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options:
+    """Values of the right types, out of text or YAML; paths relative to `folder` where they exist there."""
+    options = {}
+    for name, value in _canonical(given, where).items():
+        if name == "pairs":
+            raise InputError(f"{where}: pairs is no option of a pair")
+        kind = _TYPES[name]
+        try:
+            options[name] = _fraction(value) if name == "fps" else TypeAdapter(kind).validate_python(value)
+        except ValidationError as error:
+            raise InputError(f"{where}: {name} {value!r}: {error.errors()[0]['msg']}") from error
+        except (ValueError, ZeroDivisionError) as error:
+            raise InputError(f"{where}: {name} {value!r} is not a number") from error
+        if name in _PATHS and value is not None:
+            place = _located(folder, str(value))
+            options[name] = str(place) if name == "config" else Path(place)
+    return options
+
+
+def _fraction(value: object) -> Fraction | None:
+    """What pydantic can only do since 2.10."""
+    return None if value is None else Fraction(str(value))
+
+
+def _located(folder: Path, name: str) -> Path | str:
+    """The path in the folder, if something is there; else as it stands."""
+    beside = folder / name
+    return beside if beside.exists() or (glob.has_magic(name) and glob.glob(str(beside))) else name  # noqa: PTH207
+
+
+def _job(options: Options, where: str) -> AnimateJob:
+    missing = [field.name for field in fields(AnimateJob)[:2] if options.get(field.name) is None]
+    if missing:
+        raise InputError(f"{where}: {missing[0]} is missing", "Give every pair a source and a driving video")
+    try:
+        return AnimateJob(**options)
+    except InputError as error:
+        raise InputError(f"{where}: {error.problem}", error.next_step) from error

@@ -1,0 +1,145 @@
+"""What there is to do: pairs with names, and keys made of the content of their inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from fomm_cli.animation.template import check_options, open_footage
+from fomm_cli.batch.names import result_names
+from fomm_cli.config.schema import load_config
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.files.hashing import sha256_of
+from fomm_cli.jobs import AnimateJob, BatchJob
+from fomm_cli.media.validate import check_exists
+from fomm_cli.media.video.reader import ClipInfo
+from fomm_cli.models.bundled import bundled_checkpoint
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_NOT_IN_KEY = ("source_image", "driving_video", "result_video", "checkpoint", "config", "device", "threads")
+_OF_DRIVING = ("fit", "start", "end", "max_frames", "fps", "align_corners", "crop", "face_backend")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One result to make.
+
+    Attributes:
+        name: of the result, relative to the result folder, with ``/``.
+        job: how.
+        key: hash of the content of its inputs, of its options and its name; "" where an input cannot be read.
+        driving_key: hash of all that its driving key points depend on.
+        frames: how many it will have, if known.
+        problem: why it cannot be done, "" if nothing is known against it.
+    """
+
+    name: str
+    job: AnimateJob
+    key: str = ""
+    driving_key: str = ""
+    frames: int | None = None
+    problem: str = ""
+
+
+def plan(job: BatchJob) -> list[Pair]:
+    """Name and fingerprint every pair. What is wrong with one pair is noted in it.
+
+    Raises:
+        InputError: nothing can be done at all: names that clash, or a model that is missing for all pairs.
+    """
+    jobs = list(dict.fromkeys(job.pairs))
+    if len(jobs) < len(job.pairs):
+        logger.info("%d pair(s) are listed twice and made once", len(job.pairs) - len(jobs))
+    inputs = _Inputs()
+    suffixes = [".png" if _or_none(lambda one=one: inputs.clip(one).still) else ".mp4" for one in jobs]  # type: ignore[misc]
+    names = result_names(jobs, suffixes)
+    pairs = [_pair(one, name, inputs) for one, name in zip(jobs, names, strict=True)]
+    if all(pair.problem for pair in pairs):
+        raise InputError(f"none of the {len(pairs)} pair(s) can be done: {pairs[0].problem}")
+    return pairs
+
+
+def _pair(job: AnimateJob, name: str, inputs: _Inputs) -> Pair:
+    try:
+        check_options(job)
+        info = inputs.clip(job)
+        driving = {"driving": inputs.sha256(job.driving_video), **inputs.model(job)}
+        of_driving = {**driving, **{option: str(getattr(job, option)) for option in _OF_DRIVING}}
+        options = {option: str(value) for option, value in asdict(job).items() if option not in _NOT_IN_KEY}
+        content = {**driving, **options, "source": inputs.sha256(job.source_image), "result": name}
+    except FommError as error:
+        return Pair(name, job, problem=str(error))
+    return Pair(name, job, _hash(content), _hash(of_driving), info.frame_count)
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _or_none(action: Callable[[], T]) -> T | None:
+    try:
+        return action()
+    except FommError:
+        return None
+
+
+class _Inputs:
+    """Reads each input once, however many pairs share it; what is wrong with it is raised each time."""
+
+    def __init__(self) -> None:
+        self.sha256: Callable[[Path], str] = _remembering(_sha256)
+        self._clip: Callable[[tuple[object, ...]], ClipInfo] = _remembering(
+            lambda arguments: open_footage(*arguments).info  # type: ignore[arg-type]
+        )
+        self._config: Callable[[str], str] = _remembering(lambda name: load_config(name).model_dump_json())
+
+    def clip(self, job: AnimateJob) -> ClipInfo:
+        return self._clip((job.driving_video, job.start, job.end, job.max_frames, job.fps))
+
+    def model(self, job: AnimateJob) -> dict[str, str | None]:
+        return {
+            "checkpoint": self.sha256(job.checkpoint or bundled_checkpoint()),
+            "config": None if job.config is None else self._config(job.config),
+        }
+
+
+K = TypeVar("K")
+
+
+def _remembering(function: Callable[[K], T]) -> Callable[[K], T]:
+    """Like functools.cache, for failures too: a broken video is not read again for each of its sources."""
+
+    @cache
+    def outcome(argument: K) -> T | FommError:
+        try:
+            return function(argument)
+        except FommError as error:
+            return error
+
+    def remembered(argument: K) -> T:
+        result = outcome(argument)
+        if isinstance(result, FommError):
+            raise result
+        return result
+
+    return remembered
+
+
+def _sha256(path: Path) -> str:
+    """Hash of a file, or of the names and contents of the files in a folder."""
+    check_exists(path)
+    try:
+        if not path.is_dir():
+            return sha256_of(path)
+        return _hash({child.name: sha256_of(child) for child in sorted(path.iterdir()) if child.is_file()})
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "Check its permissions") from error

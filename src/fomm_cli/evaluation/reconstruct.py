@@ -1,0 +1,219 @@
+"""`fomm reconstruct` and `fomm evaluate`: the paper's reconstruction protocol (section 4).
+
+Every test video is rebuilt from its first frame and its own motion, so that each frame has a right answer.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+
+from fomm_cli import __version__
+from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.autocrop import is_about_faces
+from fomm_cli.animation.best_frame import Detector, landmark_detector
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_scores
+from fomm_cli.faces.face import open_finder
+from fomm_cli.files.atomic import replacing
+from fomm_cli.jobs import EvaluateJob, ReconstructJob
+from fomm_cli.media.resize import Size, fit_frame
+from fomm_cli.media.video.reader import open_clip
+from fomm_cli.media.video.writer import open_writer
+from fomm_cli.runtime.prefetch import batched
+from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos, open_video
+from fomm_cli.training.perceptual import load_perceptual
+
+logger = logging.getLogger(__name__)
+
+COPY = "copy of the source"
+_RATE = Fraction(25)  # of the videos written; the frames matter, not their times
+
+Progress = Callable[[str, int, int | None], None]
+Model = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From the first frame (H, W, 3) and some frames (B, H, W, 3) to their reconstructions, all uint8."""
+
+
+@dataclass(frozen=True)
+class ReconstructResult:
+    """What was rebuilt.
+
+    Attributes:
+        path: folder with the videos.
+        videos: how many.
+        frames: in all of them.
+        l1: mean absolute difference of pixels in [0, 1], averaged over the videos as in the paper.
+        seconds: for everything.
+    """
+
+    path: Path
+    videos: int
+    frames: int
+    l1: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """How well models rebuild test videos.
+
+    Attributes:
+        path: folder with `evaluation.json` and `evaluation.csv`.
+        videos: how many.
+        frames: in all of them.
+        scores: means over the videos, by model; the model itself first, then what it is compared with.
+    """
+
+    path: Path
+    videos: int
+    frames: int
+    scores: dict[str, Scores]
+
+
+def reconstruct(job: ReconstructJob, progress: Progress = lambda *_: None) -> ReconstructResult:
+    """Rebuild test videos, and write source, driving and rebuilt frames beside one another.
+
+    Raises:
+        FommError: what went wrong, and what to do.
+    """
+    began = time.perf_counter()
+    animator = Animator.load(job.checkpoint, job.config, device=job.device)
+    videos = _test_videos(job.root_dir, animator.config.reconstruction_params.num_videos)
+    _make_folder(job.output)
+    suffix, rebuild = animator.config.reconstruction_params.format, _rebuilding(animator)
+    errors: list[float] = []
+    frames = 0
+    for number, path in enumerate(videos):
+        metrics = Metrics()
+        metadata = {
+            "title": "Synthetic media: reconstructed with fomm",
+            "comment": json.dumps({"synthetic": True, "tool": "fomm", "version": __version__}),
+        }
+        height, width = animator.size
+        with replacing(job.output / f"{path.stem}{suffix}") as part, ExitStack() as writing:
+            writer = writing.enter_context(open_writer(part, (height, 3 * width), _RATE, metadata))
+            for first, batch in _batches(path, animator, job.max_frames):
+                for driving, rebuilt in zip(batch, rebuild(first, batch), strict=True):
+                    metrics.add(driving, rebuilt)
+                    writer.write(np.concatenate((first, driving, rebuilt), axis=1), frames / _RATE, None)
+                    frames += 1
+        errors.append(metrics.scores().l1)
+        progress("reconstructing", number + 1, len(videos))
+    return ReconstructResult(job.output, len(videos), frames, float(np.mean(errors)), time.perf_counter() - began)
+
+
+def evaluate(job: EvaluateJob, progress: Progress = lambda *_: None) -> EvaluateResult:
+    """Measure how well a model rebuilds test videos, beside copying the source and beside another model.
+
+    Raises:
+        FommError: what went wrong, and what to do.
+    """
+    animator = Animator.load(job.checkpoint, job.config, device=job.device)
+    models: dict[str, Model] = {"this model": _rebuilding(animator), COPY: _copying}
+    if job.previous is not None:
+        previous = Animator.load(job.previous, device=job.device)
+        if previous.size != animator.size:
+            raise InputError(
+                f"{job.previous} works on frames of another size", "Compare models of one dataset_params.frame_shape"
+            )
+        models["previous model"] = _rebuilding(previous)
+    features = None
+    if job.perceptual is not None:
+        features = feature_distance(load_perceptual(job.perceptual), animator.device)
+    videos = _test_videos(job.root_dir, animator.config.reconstruction_params.num_videos)
+    _make_folder(job.output)
+    rows: list[tuple[str, str, Scores]] = []
+    frames = 0
+    with ExitStack() as opened:
+        landmarks = _landmarks(animator, opened)
+        for number, path in enumerate(videos):
+            metrics = {name: Metrics(features, landmarks) for name in models}
+            for first, batch in _batches(path, animator, job.max_frames):
+                points = [landmarks(frame) if landmarks else None for frame in batch]
+                for name, model in models.items():
+                    for driving, rebuilt, marks in zip(batch, model(first, batch), points, strict=True):
+                        metrics[name].add(driving, rebuilt, marks)
+                frames += len(batch)
+            rows += [(path.name, name, metrics[name].scores()) for name in models]
+            progress("evaluating", number + 1, len(videos))
+    scores = {model: mean_scores([scores for _, name, scores in rows if name == model]) for model in models}
+    _write(job.output, rows, scores)
+    return EvaluateResult(job.output, len(videos), frames, scores)
+
+
+def _landmarks(animator: Animator, opened: ExitStack) -> Detector | None:
+    """What finds the face landmarks to compare, for models of faces; None, with a note, where it cannot be had."""
+    if not is_about_faces(animator.config):
+        return None
+    try:
+        return landmark_detector(opened.enter_context(open_finder("mediapipe")))
+    except FommError as error:
+        logger.info("measuring no key-point distance (akd, mkr): %s", error)
+        return None
+
+
+def _rebuilding(animator: Animator) -> Model:
+    """The absolute motion of each frame, applied to the first one."""
+    latest: list[tuple[np.ndarray, object]] = []
+
+    def rebuild(first: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        if not latest or latest[0][0] is not first:  # one source for all the frames of a video
+            source = first.astype(np.float32) / 255
+            latest[:] = [(first, animator.start(source, first, relative=False, adapt_scale=False))]
+        images: np.ndarray = latest[0][1].render(frames).images  # type: ignore[attr-defined]
+        return images
+
+    return rebuild
+
+
+def _copying(first: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(first, frames.shape)
+
+
+def _batches(path: Path, animator: Animator, max_frames: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The first frame, and batches of all frames (B, H, W, 3), the first among them."""
+    with closing(_frames(path, animator.size)) as frames:
+        first = next(frames)
+        for batch in batched(islice(chain([first], frames), max_frames), animator.batch_size):
+            yield first, np.stack(batch)
+
+
+def _frames(path: Path, size: Size) -> Generator[np.ndarray, None, None]:
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        video = open_video(path, size)
+        yield from video.read(range(video.count))
+        return
+    for frame in open_clip(path).frames():
+        yield fit_frame(frame.image, size, "stretch")
+
+
+def _test_videos(root: Path, most: int) -> list[Path]:
+    return find_videos(root / "test" if (root / "test").is_dir() else root)[:most]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be created: {error.strerror}", "Choose another --output") from error
+
+
+def _write(folder: Path, rows: list[tuple[str, str, Scores]], means: dict[str, Scores]) -> None:
+    """A CSV file of every video and a JSON file of the means."""
+    with replacing(folder / "evaluation.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "model", *asdict(rows[0][2])])
+        writer.writerows([video, model, *asdict(scores).values()] for video, model, scores in rows)
+    with replacing(folder / "evaluation.json") as part:
+        data = {model: asdict(scores) for model, scores in means.items()}
+        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,75 @@
+"""`fomm check`: how well a picture will animate, before minutes of computing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fomm_cli.animation.autocrop import choose_face
+from fomm_cli.faces.face import Face, FaceFinder, open_finder
+from fomm_cli.faces.quality import Finding, Verdict, judge_position, judge_size, judge_source, judge_start, worst
+from fomm_cli.jobs import CheckJob
+from fomm_cli.media.image import read_image
+from fomm_cli.media.paste import fitted_region
+from fomm_cli.media.video.reader import open_clip
+
+_SIZE = (256, 256)  # of every published model
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What was found.
+
+    Attributes:
+        verdict: the worst of the source's and the driving video's findings.
+        face_backend: what found the faces.
+        source: findings about the source.
+        driving: findings about the first frame of the driving video, if one was given.
+    """
+
+    verdict: Verdict
+    face_backend: str
+    source: list[Finding]
+    driving: list[Finding]
+
+
+def check(job: CheckJob) -> CheckResult:
+    """Look at the pictures.
+
+    Raises:
+        FommError: what went wrong, and what to do.
+    """
+    with open_finder(job.face_backend) as finder:
+        face, source = _check_source(job, finder)
+        driving = _check_driving(job, face, finder)
+        return CheckResult(worst(source + driving), finder.name, source, driving)
+
+
+def _check_source(job: CheckJob, finder: FaceFinder) -> tuple[Face | None, list[Finding]]:
+    picture = read_image(job.source_image)
+    faces = finder.find(picture)
+    face = choose_face(faces, job.face, job.face_at)
+    if face is None:
+        return None, [_no_face("the picture", finder)]
+    return face, judge_source(picture, fitted_region(picture.shape, _SIZE, job.fit).box, faces, face)
+
+
+def _check_driving(job: CheckJob, source: Face | None, finder: FaceFinder) -> list[Finding]:
+    if job.driving_video is None:
+        return []
+    first = next(iter(open_clip(job.driving_video, max_frames=1).frames())).image
+    faces = finder.find(first)
+    if not faces:
+        return [_no_face("the first frame of the driving video", finder)]
+    frame = fitted_region(first.shape, _SIZE, job.fit).box
+    findings = [judge_size(faces[0].box, frame), judge_position(faces[0], frame)]
+    findings = [
+        Finding(f.topic, f.verdict, f.text, f.flag.replace("--crop source", "--crop driving")) for f in findings
+    ]
+    if source is not None and source.pose is not None and faces[0].pose is not None:
+        findings.append(judge_start(source.pose, faces[0].pose))
+    return findings
+
+
+def _no_face(where: str, finder: FaceFinder) -> Finding:
+    others = "" if finder.name == "mediapipe" else "--face_backend mediapipe may find one"
+    return Finding("faces", "poor", f"no face found in {where} (by {finder.name})", others)

@@ -1,0 +1,150 @@
+"""`fomm crop`: every face of a long video as a square clip, framed as training data are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.faces.face import FaceFinder, open_finder
+from fomm_cli.faces.framing import grown_square, head_box, head_square
+from fomm_cli.faces.tracking import Track, Tracker
+from fomm_cli.files.atomic import replacing
+from fomm_cli.geometry import Box, Region
+from fomm_cli.jobs import CropJob
+from fomm_cli.media.image import read_image, write_image
+from fomm_cli.media.paste import cut
+from fomm_cli.media.resize import fit_frame
+from fomm_cli.media.video.reader import Clip, open_clip
+from fomm_cli.media.video.trim import cut_command, run_cut
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class FaceClip:
+    """One face, cut out.
+
+    Attributes:
+        path: the clip or picture.
+        region: of the video that it shows, in pixels.
+        start: in seconds since the video's first frame.
+        duration: in seconds.
+        frames: from its first to its last.
+        command: the ffmpeg command that cuts it; empty for a picture.
+    """
+
+    path: Path
+    region: Region
+    start: Fraction
+    duration: Fraction
+    frames: int
+    command: list[str]
+
+
+def crop(job: CropJob, progress: Progress = lambda *_: None) -> list[FaceClip]:
+    """Find the faces and cut them out; with `dry_run` only find them.
+
+    Raises:
+        InputError: nothing that can be read, or no face in it.
+        FommError: a clip cannot be written.
+    """
+    if job.inp.is_dir():
+        raise InputError(f"{job.inp} is a folder", "Name one video or picture")
+    clip = open_clip(job.inp)
+    with open_finder(job.face_backend) as finder:
+        clips = _from_picture(job, finder) if clip.info.still else _from_video(job, clip, finder, progress)
+        if not clips:
+            lasting = "" if clip.info.still else f" for more than {job.min_frames} frames (--min_frames)"
+            raise InputError(f"no face found in {job.inp}{lasting} (by {finder.name})", "Try another --face_backend")
+    if not job.dry_run:
+        _prepare(job.result_dir)
+        if clip.info.still:
+            _write_pictures(job, clips)
+        else:
+            _write_clips(clips, progress)
+    return clips
+
+
+def _from_picture(job: CropJob, finder: FaceFinder) -> list[FaceClip]:
+    instant = Fraction(0)
+    return [
+        FaceClip(_numbered(job, place, ".png"), _growing(head_square(face.box), job), instant, instant, 1, [])
+        for place, face in enumerate(finder.find(read_image(job.inp)))
+    ]
+
+
+def _growing(square: Box, job: CropJob) -> Region:
+    """The square about a head, which holds the default increase already, with another increase."""
+    return Region.square_around(square.about_centre((1 + 2 * job.increase) / 1.2))
+
+
+def _from_video(job: CropJob, clip: Clip, finder: FaceFinder, progress: Progress) -> list[FaceClip]:
+    tracker = Tracker(job.iou_with_initial)
+    tracks: list[Track] = []
+    for index, (time, boxes) in enumerate(_heads(clip, finder, progress)):
+        tracks += _long_enough(tracker.add(index, time, boxes), job)
+    tracks += _long_enough(tracker.finish(), job)
+    frame = Box(0, 0, clip.info.width, clip.info.height)
+    tracks.sort(key=lambda track: track.start)
+    return [_clip_of(job, clip, place, track, frame) for place, track in enumerate(tracks)]
+
+
+def _long_enough(tracks: list[Track], job: CropJob) -> list[Track]:
+    return [track for track in tracks if track.last - track.first > job.min_frames]
+
+
+def _heads(clip: Clip, finder: FaceFinder, progress: Progress) -> Iterator[tuple[Fraction, list[Box]]]:
+    for done, frame in enumerate(clip.frames(), start=1):
+        yield frame.time, [head_box(face.box) for face in finder.find(frame.image)]
+        progress("looking for faces", done, clip.info.frame_count)
+
+
+def _clip_of(job: CropJob, clip: Clip, place: int, track: Track, frame: Box) -> FaceClip:
+    region = Region.square_around(grown_square(track.tube, job.increase, frame)).moved_into(frame)
+    interval = 1 / clip.info.rate
+    path = _numbered(job, place, ".mp4")
+    # half a frame earlier, so that rounding cannot lose the first one
+    begin = max(Fraction(0), clip.offset + track.start - interval / 2)
+    duration = track.end - track.start + interval
+    command = cut_command(job.inp, path, region, job.image_shape, begin, duration)
+    return FaceClip(path, region, track.start, duration, track.last - track.first + 1, command)
+
+
+def _numbered(job: CropJob, place: int, suffix: str) -> Path:
+    return job.result_dir / f"{job.inp.stem}_{place:03d}{suffix}"
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be created: {error.strerror}", "Choose another --result_dir") from error
+
+
+def _write_pictures(job: CropJob, clips: list[FaceClip]) -> None:
+    picture = read_image(job.inp)
+    width, height = job.image_shape
+    for clip in clips:
+        shown: np.ndarray = fit_frame(np.ascontiguousarray(cut(picture, clip.region)), (height, width), "stretch")
+        with replacing(clip.path) as part:
+            write_image(part, shown, {})
+
+
+def _write_clips(clips: list[FaceClip], progress: Progress) -> None:
+    """Several at a time: each ffmpeg is a process of its own."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
+        running = [workers.submit(run_cut, clip.command, clip.path) for clip in clips]
+        try:
+            for done, cutting in enumerate(running, start=1):
+                cutting.result()
+                progress("cutting clips", done, len(clips))
+        except FommError:
+            workers.shutdown(cancel_futures=True)
+            raise

@@ -1,0 +1,154 @@
+"""Finding faces: one interface, three sources."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from fomm_cli.errors import FommError
+from fomm_cli.geometry import Box
+
+logger = logging.getLogger(__name__)
+
+Backend = Literal["auto", "mediapipe", "face-alignment", "builtin"]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a head is turned, in degrees; all 0 facing the camera.
+
+    Attributes:
+        yaw: to the right of the picture.
+        pitch: down.
+        roll: clockwise.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture.
+
+    Attributes:
+        box: from the hairline to the chin, from temple to temple, in pixels.
+        landmarks: (N, 2), x before y, in pixels; N is 478 (MediaPipe) or 68 (face-alignment); None where the
+            source knows boxes only.
+        blendshapes: strength of 52 expressions, 0 to 1, by MediaPipe's names; None where the source has none.
+        pose: of the head; None where the source does not tell.
+    """
+
+    box: Box
+    landmarks: np.ndarray | None = None
+    blendshapes: dict[str, float] | None = None
+    pose: Pose | None = None
+
+
+class FaceFinder(Protocol):
+    """Finds the faces in a picture.
+
+    Attributes:
+        name: of the backend, as `--face_backend` spells it.
+    """
+
+    name: str
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        """The faces in a picture, uint8 (H, W, 3) RGB of any size, the largest first."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the backend holds; the finder cannot be used any more."""
+        ...
+
+
+@contextmanager
+def open_finder(backend: Backend = "auto", device: str = "cpu", *, landmarks: bool = False) -> Iterator[FaceFinder]:
+    """Open a source of faces for the length of a `with` block.
+
+    Args:
+        backend: auto takes the first of mediapipe, face-alignment and builtin that works here.
+            It downloads face-alignment's weights (190 MB) only where `landmarks` are needed.
+        device: for face-alignment.
+        landmarks: whether landmarks are needed, which builtin does not have.
+
+    Raises:
+        InputError: the backend that was asked for is not installed.
+        FommError: its weights cannot be had, or none has landmarks.
+    """
+    finder = _first_that_works(device, landmarks) if backend == "auto" else _open(backend, device)
+    try:
+        yield finder
+    finally:
+        finder.close()
+
+
+def _first_that_works(device: str, landmarks: bool) -> FaceFinder:
+    from fomm_cli.faces.detectors import face_alignment as alignment_finder
+    from fomm_cli.faces.detectors import mediapipe as mediapipe_finder
+
+    candidates: list[Backend] = []
+    if mediapipe_finder.is_installed():
+        candidates.append("mediapipe")
+    if landmarks or alignment_finder.has_weights():
+        candidates.append("face-alignment")
+    if not landmarks:
+        candidates.append("builtin")
+    for place, candidate in enumerate(candidates, start=1):
+        try:
+            finder = _open(candidate, device)
+        except FommError as error:
+            if place == len(candidates):
+                raise
+            logger.warning("%s; trying the next face detector", error)
+            continue
+        return finder
+    raise AssertionError("there is always a candidate")
+
+
+def _open(backend: Backend, device: str) -> FaceFinder:
+    if backend == "mediapipe":
+        from fomm_cli.faces.detectors.mediapipe import MediaPipeFinder
+
+        return MediaPipeFinder()
+    if backend == "face-alignment":
+        from fomm_cli.faces.detectors.face_alignment import AlignmentFinder
+
+        return AlignmentFinder(device)
+    from fomm_cli.faces.detectors.cascade import CascadeFinder
+
+    return CascadeFinder()
+
+
+def largest_first(faces: list[Face]) -> list[Face]:
+    """Faces by the area of their boxes."""
+    return sorted(faces, key=lambda face: face.box.area, reverse=True)
+
+
+def surroundings(picture: np.ndarray, box: Box) -> tuple[np.ndarray, int, int]:
+    """The part of a picture about a face, to look at it more closely.
+
+    Args:
+        picture: (H, W, 3).
+        box: of the face, in pixels.
+
+    Returns:
+        A view of the picture three faces wide and high, cut at its borders, and the column and row it begins at.
+    """
+    half = 1.5 * max(box.width, box.height)
+    x, y = box.centre
+    left, top = max(0, int(x - half)), max(0, int(y - half))
+    return picture[top : max(top + 1, int(y + half)), left : max(left + 1, int(x + half))], left, top
+
+
+def moved(face: Face, x: float, y: float) -> Face:
+    """A face in a picture that begins (x, y) pixels further to the upper left."""
+    points = None if face.landmarks is None else face.landmarks + np.array((x, y))
+    return Face(face.box.mapped(1, 1, x, y), points, face.blendshapes, face.pose)

@@ -1,0 +1,165 @@
+"""Following faces through a video, frame by frame, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from fomm_cli.faces.face import Face, FaceFinder, moved, surroundings
+from fomm_cli.faces.framing import head_square
+from fomm_cli.geometry import Box
+
+_SEARCH_EVERY = Fraction(1)  # second; looking everywhere takes much longer than looking where the face was
+_LARGEST_CHANGE = 2.0  # of a face's height from one look to the next
+_GAP = 5  # frames in which a tracked face may go unseen
+_FARTHEST_MOVE = 1.0  # between two looks, in heights of the face
+
+
+@dataclass(frozen=True)
+class FollowedFace:
+    """Where one face was in a video.
+
+    Attributes:
+        heads: the union of the squares about the head.
+        typical: the mean of the face's boxes.
+        looks: how often the face was found.
+    """
+
+    heads: Box
+    typical: Box
+    looks: int
+
+
+def follow_face(
+    frames: Iterable[tuple[Fraction, np.ndarray]], finder: FaceFinder, looks_per_second: int
+) -> FollowedFace | None:
+    """Follow the face that is largest where there is one first.
+
+    Args:
+        frames: time in seconds and picture, uint8 (H, W, 3), in order of time; read once.
+        finder: finds faces.
+        looks_per_second: how many frames are looked at.
+
+    Returns:
+        None if there is no face in what was looked at.
+    """
+    followed: FollowedFace | None = None
+    last: Face | None = None
+    next_search = Fraction(0)
+    for time, picture in _looked_at(frames, Fraction(1, looks_per_second)):
+        face = None if last is None else _nearby(picture, last.box, finder)
+        if face is None and time >= next_search:
+            next_search = time + _SEARCH_EVERY
+            face = _same_or_first(finder.find(picture), last)
+        if face is not None:
+            last = face
+            followed = _extended(followed, face.box)
+    return followed
+
+
+def _looked_at(
+    frames: Iterable[tuple[Fraction, np.ndarray]], interval: Fraction
+) -> Iterator[tuple[Fraction, np.ndarray]]:
+    """One frame in each interval, and the last one, so that a motion is seen to its end."""
+    next_look = Fraction(0)
+    left_out = None
+    for time, picture in frames:
+        left_out = time, picture
+        if time >= next_look:
+            next_look = time + interval
+            left_out = None
+            yield time, picture
+    if left_out is not None:
+        yield left_out
+
+
+def _nearby(picture: np.ndarray, box: Box, finder: FaceFinder) -> Face | None:
+    part, left, top = surroundings(picture, box)
+    return _same([moved(face, left, top) for face in finder.find(part)], box)
+
+
+def _same_or_first(faces: list[Face], last: Face | None) -> Face | None:
+    return next(iter(faces), None) if last is None else _same(faces, last.box)
+
+
+def _same(faces: list[Face], box: Box) -> Face | None:
+    """The face that `box` may have become."""
+    return next((face for face in faces if _is_near(face.box, box)), None)
+
+
+def _is_near(box: Box, other: Box) -> bool:
+    (x, y), (other_x, other_y) = box.centre, other.centre
+    distance = max(abs(x - other_x), abs(y - other_y)) / other.height
+    return distance <= _FARTHEST_MOVE and 1 / _LARGEST_CHANGE <= box.height / other.height <= _LARGEST_CHANGE
+
+
+def _extended(followed: FollowedFace | None, box: Box) -> FollowedFace:
+    square = head_square(box)
+    if followed is None:
+        return FollowedFace(square, box, 1)
+    looks = followed.looks + 1
+    return FollowedFace(followed.heads.union(square), followed.typical.towards(box, 1 / looks), looks)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face over successive frames.
+
+    Attributes:
+        initial: its box in the first frame.
+        tube: the union of its boxes.
+        first: index of its first frame.
+        last: index of its last frame.
+        start: time of its first frame, in seconds.
+        end: time of its last frame, in seconds.
+    """
+
+    initial: Box
+    tube: Box
+    first: int
+    last: int
+    start: Fraction
+    end: Fraction
+
+
+class Tracker:
+    """Sorts the boxes of every frame into tracks, as the original's crop-video.py does.
+
+    A box belongs to the track with whose first box it shares most, if that is enough; a track ends when nothing
+    does. Unlike there, a track survives a few frames in which its face is not found.
+    """
+
+    def __init__(self, iou_with_initial: float) -> None:
+        """Start without tracks.
+
+        Args:
+            iou_with_initial: the least intersection over union with a track's first box.
+        """
+        self._least = iou_with_initial
+        self._tracks: list[Track] = []
+
+    def add(self, index: int, time: Fraction, boxes: list[Box]) -> list[Track]:
+        """Take the boxes of the next frame; returns the tracks that ended before it."""
+        for box in boxes:
+            place = self._place_of(box)
+            if place is None:
+                self._tracks.append(Track(box, box, index, index, time, time))
+            else:
+                track = self._tracks[place]
+                self._tracks[place] = replace(track, tube=track.tube.union(box), last=index, end=time)
+        ended = [track for track in self._tracks if index - track.last > _GAP]
+        self._tracks = [track for track in self._tracks if track not in ended]
+        return ended
+
+    def finish(self) -> list[Track]:
+        """The tracks that last to the end."""
+        ended, self._tracks = self._tracks, []
+        return ended
+
+    def _place_of(self, box: Box) -> int | None:
+        shares = [track.initial.iou(box) for track in self._tracks]
+        best = max(range(len(shares)), key=shares.__getitem__, default=None)
+        return best if best is not None and shares[best] > self._least else None

@@ -1,0 +1,1 @@
+"""Files as files: written whole, cached, hashed, told apart, downloaded."""

@@ -1,0 +1,102 @@
+"""What `--result_video` asks for, told by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from fomm_cli.errors import InputError
+from fomm_cli.files.atomic import is_frame_of, is_frame_pattern, missing_folder, replacing, replacing_frames
+from fomm_cli.media.image import PICTURE_SUFFIXES
+from fomm_cli.media.video.writer import ALLOWED, VIDEO_SUFFIXES, unwritable
+
+FOLDER_PATTERN = "%05d.png"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a result goes.
+
+    Attributes:
+        path: a file, or for frames a pattern such as ``folder/%05d.png``.
+        kind: how it is written.
+    """
+
+    path: Path
+    kind: Literal["video", "picture", "frames"]
+
+    @classmethod
+    def of(cls, path: Path | None, *, still: bool, inputs: Sequence[Path]) -> Target:
+        """Read a `--result_video` value.
+
+        Args:
+            path: the value; None for result.mp4, or result.png where `still`.
+            still: whether there is just one picture to write.
+            inputs: files that must not be overwritten.
+
+        Raises:
+            InputError: a name that says nothing we can write, does not fit what is written, or is an input.
+        """
+        target = cls._parse(path or Path("result.png" if still else "result.mp4"))
+        if target.kind == "picture" and not still:
+            raise InputError(f"{target.path} can hold one picture, not a video", ALLOWED)
+        if target.kind == "video" and still:
+            raise InputError(f"the driving video is one picture, which {target.path} is not for", "Use result.png")
+        if not target._folder.is_dir():
+            raise missing_folder(target.shown, target._folder)  # now, not after minutes of work
+        for given in inputs:
+            if target._takes_the_place_of(given):
+                raise InputError(f"the result would overwrite the input {given}", "Choose another --result_video")
+        return target
+
+    @classmethod
+    def _parse(cls, path: Path) -> Target:
+        suffix = path.suffix.lower()
+        if is_frame_pattern(path):
+            if suffix != ".png":
+                raise InputError(f"frames cannot be written as {path.name}", "Use name_%05d.png")
+            return cls(path, "frames")
+        if path.is_dir() or not suffix:
+            if path.exists() and not path.is_dir():
+                raise InputError(f"{path} is a file without a suffix, not a folder for frames", ALLOWED)
+            return cls(path / FOLDER_PATTERN, "frames")
+        if suffix in VIDEO_SUFFIXES:
+            return cls(path, "video")
+        if suffix in PICTURE_SUFFIXES:
+            return cls(path, "picture")
+        raise unwritable(path)
+
+    @property
+    def _folder(self) -> Path:
+        """What has to be there already."""
+        folder = self.path.parent
+        return folder.parent if self.kind == "frames" and not folder.exists() else folder
+
+    def _takes_the_place_of(self, given: Path) -> bool:
+        path, given = self.path.resolve(), given.resolve()
+        if self.kind == "frames":
+            return path.parent == given or (path.parent == given.parent and is_frame_of(path, given.name))
+        return path == given
+
+    def beside(self, name: str) -> Target:
+        """A target of the same kind beside this one, with `name` added to its own."""
+        if self.shown != self.path:
+            folder = self.shown
+            return replace(self, path=folder.with_name(f"{folder.name}_{name}") / self.path.name)
+        if self.kind == "frames":
+            return replace(self, path=self.path.with_name(f"{name}_{self.path.name}"))
+        return replace(self, path=self.path.with_stem(f"{self.path.stem}_{name}"))
+
+    @property
+    def shown(self) -> Path:
+        """The path to tell people: the folder rather than the pattern, where they named a folder."""
+        return self.path.parent if self.path.name == FOLDER_PATTERN else self.path
+
+    @contextmanager
+    def publishing(self) -> Iterator[Path]:
+        """Yield a path or pattern to write to; it takes the target's place when the block succeeds."""
+        with replacing_frames(self.path) if self.kind == "frames" else replacing(self.path) as part:
+            yield part

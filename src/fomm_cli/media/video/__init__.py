@@ -1,0 +1,1 @@
+"""Reading and writing video: decoder, timing, pixels, audio, trimming."""

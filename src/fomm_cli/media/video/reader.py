@@ -1,0 +1,334 @@
+"""Frames of a driving video, folder or picture, one at a time, with their exact times."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from fomm_cli.errors import InputError
+from fomm_cli.media.image import is_still_image, read_image
+from fomm_cli.media.validate import check_exists
+from fomm_cli.media.video.decoder import Damage, pictures, probe
+from fomm_cli.media.video.pixels import display_matrix, upright_rgb
+from fomm_cli.media.video.timing import DEFAULT_RATE
+
+FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+_log = logging.getLogger(__name__)
+_SEEK_FROM = 5  # seconds; decoding that much is quicker than a seek that goes wrong
+_START_PRECISION = 1_000_000  # seconds given as float are meant to the microsecond
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a clip.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB, upright; H and W may change in the middle of a video.
+        time: seconds since the first kept frame.
+        duration: seconds it is shown for, if the file says so.
+    """
+
+    image: np.ndarray
+    time: Fraction
+    duration: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What is known of a clip before its frames are read.
+
+    Attributes:
+        width: of the upright picture, in pixels.
+        height: of the upright picture, in pixels.
+        rate: frames per second, exact for constant rates, the average for variable ones.
+        frame_count: estimate of the frames that will come, None if unknown.
+        has_audio: whether the file carries sound.
+        still: whether the source is one single picture.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    frame_count: int | None
+    has_audio: bool
+    still: bool
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A frame before its pixels are converted; times in seconds since the source's first frame."""
+
+    time: Fraction
+    duration: Fraction | None
+    render: Callable[[], np.ndarray | None]
+
+
+class Source(Protocol):
+    """Where the frames of a clip come from.
+
+    Attributes:
+        info: of the whole source.
+        origin: of its first frame, in seconds on the file's own clock.
+    """
+
+    info: ClipInfo
+    origin: Fraction
+
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
+        """Yield the frames from ``start`` seconds or earlier on, and note damage."""
+        ...
+
+
+@dataclass(frozen=True)
+class Range:
+    """The part of a source to keep: seconds since its first frame, ``end`` exclusive."""
+
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+    max_frames: int | None = None
+
+    @classmethod
+    def between(cls, start: float, end: float | None, max_frames: int | None) -> Range:
+        """The range between two times as people give them."""
+        return cls(_seconds(start), None if end is None else _seconds(end), max_frames)
+
+    def expected(self, info: ClipInfo) -> int | None:
+        """Estimate how many of the source's frames are kept."""
+        count = info.frame_count
+        if self.end is not None:
+            until_end = math.ceil(self.end * info.rate)
+            count = until_end if count is None else min(count, until_end)
+        if count is not None:
+            count = max(0, count - math.ceil(self.start * info.rate))
+        limits = [limit for limit in (count, self.max_frames) if limit is not None]
+        return min(limits) if limits else None
+
+
+class Clip:
+    """The kept frames of a source, which can be read several times.
+
+    Attributes:
+        path: the video, folder or picture.
+        name: the path, for messages.
+        info: size, rate and the number of kept frames.
+        offset: of the first kept frame in seconds on the file's own clock (where its sound has to start);
+            exact once a frame was read.
+    """
+
+    def __init__(self, path: Path, source: Source, kept: Range) -> None:
+        self.path = path
+        self.name = str(path)
+        self.info = replace(source.info, frame_count=kept.expected(source.info))
+        self.offset = source.origin + kept.start
+        self._source = source
+        self._kept = kept
+        self._warned = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the kept frames; each call opens the source anew. Damage is logged once, at the end.
+
+        Raises:
+            InputError: no frame lies in the kept range, or the file went away.
+        """
+        damage = Damage()
+        first: Fraction | None = None
+        count, length = 0, Fraction(0)
+        with closing(self._source.shots(self._kept.start, damage)) as shots:
+            for shot in shots:
+                if self._kept.end is not None and shot.time >= self._kept.end:
+                    break
+                length = shot.time + (shot.duration or 0)
+                image = shot.render() if shot.time >= self._kept.start else None
+                if image is None:
+                    continue
+                if first is None:
+                    first = shot.time
+                    self.offset = self._source.origin + first
+                yield Frame(image, shot.time - first, shot.duration)
+                count += 1
+                if count == self._kept.max_frames:
+                    break
+        if count == 0:
+            raise nothing_kept(self.name, self._kept, length)
+        self._warn(damage, count)
+
+    def _warn(self, damage: Damage, count: int) -> None:
+        if self._warned or not (damage.unreadable or damage.incomplete):
+            return
+        self._warned = True
+        lost = "its end is missing" if damage.incomplete else f"{damage.unreadable} frame(s) could not be read"
+        _log.warning("%s is damaged (%s): going on with the %d frame(s) that could be read", self.name, lost, count)
+
+
+def nothing_kept(name: str, kept: Range, length: Fraction) -> InputError:
+    """Build the error for a source of `length` seconds that has no frame in the range to keep."""
+    if length == 0:
+        return InputError(f"{name} holds no frame that can be decoded", "Download or copy it again.")
+    return InputError(
+        f"{name} has no frame from second {float(kept.start):g} on: it is {float(length):.2f} s long",
+        "Choose an earlier start.",
+    )
+
+
+def open_clip(
+    path: Path,
+    start: float = 0.0,
+    end: float | None = None,
+    max_frames: int | None = None,
+    rate: Fraction | None = None,
+) -> Clip:
+    """Open a video, a folder of frames or a still picture.
+
+    Args:
+        path: what to read.
+        start: seconds since the first frame; earlier frames are dropped.
+        end: seconds since the first frame, exclusive.
+        max_frames: stop after this many kept frames.
+        rate: frames per second of a folder of frames (25 when None); videos have their own.
+
+    Raises:
+        InputError: nothing there that can be read as frames, or an impossible range.
+    """
+    kept = Range.between(start, end, max_frames)
+    if (
+        kept.start < 0
+        or (kept.end is not None and kept.end <= kept.start)
+        or (max_frames is not None and max_frames < 1)
+    ):
+        raise InputError(f"No frame of {path} can lie between {start:g} s and {end} s", "Let the end follow the start.")
+    check_exists(path)
+    source: Source
+    if path.is_dir():
+        source = FolderSource(path, rate or DEFAULT_RATE)
+    elif is_still_image(path):
+        source = StillSource(path, rate or DEFAULT_RATE)
+    else:
+        source = VideoSource(path)
+    return Clip(path, source, kept)
+
+
+def _seconds(value: float) -> Fraction:
+    return Fraction(value).limit_denominator(_START_PRECISION)
+
+
+class StillSource:
+    """One picture as a clip of one frame."""
+
+    origin = Fraction(0)
+
+    def __init__(self, path: Path, rate: Fraction) -> None:
+        self._image = read_image(path)
+        height, width = self._image.shape[:2]
+        self.info = ClipInfo(width, height, rate, 1, has_audio=False, still=True)
+
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:  # noqa: ARG002 - the one frame is whole
+        """Yield the picture."""
+        yield Shot(Fraction(0), 1 / self.info.rate, lambda: self._image)
+
+
+class FolderSource:
+    """The pictures of a folder, in the order people number them."""
+
+    origin = Fraction(0)
+
+    def __init__(self, folder: Path, rate: Fraction) -> None:
+        self._paths = _frame_paths(folder)
+        first = next((image for image in map(_read_or_none, self._paths) if image is not None), None)
+        if first is None:
+            raise InputError(f"None of the pictures in {folder} can be read", "Copy or export the frames again.")
+        height, width = first.shape[:2]
+        self.info = ClipInfo(width, height, rate, len(self._paths), has_audio=False, still=False)
+
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
+        """Yield the pictures; one that cannot be read leaves a gap."""
+
+        def render(path: Path) -> np.ndarray | None:
+            image = _read_or_none(path)
+            damage.unreadable += image is None
+            return image
+
+        interval = 1 / self.info.rate
+        first = min(math.ceil(start * self.info.rate), len(self._paths) - 1)
+        for index, path in enumerate(self._paths[first:], first):
+            yield Shot(index * interval, interval, lambda path=path: render(path))  # type: ignore[misc]
+
+
+def _frame_paths(folder: Path) -> list[Path]:
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}", "Check its permissions.") from error
+    paths = [path for path in entries if path.suffix.lower() in FRAME_SUFFIXES and not path.name.startswith(".")]
+    if not paths:
+        raise InputError(
+            f"{folder} holds no pictures ({' '.join(FRAME_SUFFIXES)})", "Name a video or a folder of frames."
+        )
+    return sorted(paths, key=_natural_key)
+
+
+def _natural_key(path: Path) -> tuple[list[str | int], str]:
+    """Order frame2 before frame10; splitting puts text and digits at alternating places."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.name
+
+
+def _read_or_none(path: Path) -> np.ndarray | None:
+    try:
+        return read_image(path)
+    except InputError:
+        return None
+
+
+class VideoSource:
+    """A video file, decoded by FFmpeg."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        found, has_audio = probe(path)
+        self._timing, self._timed = found.timing, found.timed
+        self._turn = display_matrix(found.picture)
+        height, width = upright_rgb(found.picture, VideoReformatter(), self._turn).shape[:2]
+        self.origin = self._timing.origin
+        self.info = ClipInfo(width, height, self._timing.rate, found.frame_count, has_audio=has_audio, still=False)
+
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
+        """Decode, from the key frame before ``start`` if that is far in."""
+        if self._timed and start >= _SEEK_FROM:
+            shots = self._decode(start, damage)
+            first = next(shots, None)
+            if first is not None and first.time <= start:
+                yield first
+                yield from shots
+                return
+            damage.unreadable, damage.incomplete = 0, False  # the seek went past the start
+        yield from self._decode(Fraction(0), damage)
+
+    def _decode(self, begin: Fraction, damage: Damage) -> Iterator[Shot]:
+        reformatter = VideoReformatter()
+        previous: Fraction | None = None
+        for picture in pictures(self._path, begin + self.origin if begin else begin, damage):
+            time, duration = self._times(picture, previous)
+            previous = time
+            yield Shot(time, duration, partial(upright_rgb, picture, reformatter, self._turn))
+
+    def _times(self, picture: av.VideoFrame, previous: Fraction | None) -> tuple[Fraction, Fraction | None]:
+        """Return time since the first frame and duration; times that are missing or go back follow the rate."""
+        tick = self._timing.tick
+        duration = self._timing.unrounded(picture.duration * tick) if picture.duration else None
+        time = None if picture.pts is None else self._timing.since_origin(picture.pts * tick)
+        if time is None or (previous is not None and time <= previous):
+            time = Fraction(0) if previous is None else previous + 1 / self._timing.rate
+        return time, duration

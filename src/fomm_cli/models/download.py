@@ -1,0 +1,101 @@
+"""`fomm download`, and finding the file of a checkpoint that is given by name."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from fomm_cli.errors import FommError
+from fomm_cli.files.cache import cache_folder
+from fomm_cli.files.download import Progress, fetch
+from fomm_cli.files.hashing import sha256_of
+from fomm_cli.models.catalogue import CATALOGUE, Published, published
+from fomm_cli.models.checkpoint import read_checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that is here.
+
+    Attributes:
+        name: of the checkpoint.
+        path: of the file.
+        config: to use it with.
+        sha256: of the file.
+        fetched: whether it was downloaded just now.
+    """
+
+    name: str
+    path: Path
+    config: str
+    sha256: str
+    fetched: bool
+
+
+def resolve_checkpoint(value: str | Path, progress: Progress = lambda *_: None) -> tuple[Path, str | None]:
+    """The file of a `--checkpoint` value, and the config that goes with it if the value is a published name.
+
+    A file of that name wins. A published checkpoint that is nowhere on this machine is downloaded.
+
+    Raises:
+        FommError: it cannot be downloaded.
+    """
+    path = Path(value)
+    entry = CATALOGUE.get(str(value))
+    if entry is None or path.is_file():
+        beside = Path("checkpoints") / path
+        return (beside if not path.exists() and beside.is_file() else path), None
+    return entry.local() or download(entry.name, progress).path, entry.config
+
+
+def download(name: str, progress: Progress = lambda *_: None) -> Download:
+    """Have a published checkpoint on this machine, whole and genuine.
+
+    Raises:
+        InputError: there is none of that name.
+        FommError: no address gives it, or a file of that name here is another one.
+    """
+    entry = published(name)
+    path = entry.local()
+    fetched = path is None
+    if path is None:
+        path = cache_folder() / entry.file
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _fetch(entry, path, progress)
+        except OSError as error:
+            raise FommError(f"{path} cannot be written: {error.strerror or error}", "Set FOMM_HOME") from error
+    found = sha256_of(path)
+    if entry.sha256 not in (None, found):
+        raise FommError(
+            f"{path} is not the published file: its SHA-256 is {found}, not {entry.sha256}",
+            "Rename or delete it, and it is downloaded again; or give the file itself with --checkpoint",
+        )
+    return Download(name, path, entry.config, found, fetched)
+
+
+def _fetch(entry: Published, path: Path, progress: Progress) -> None:
+    part = path.with_name(f"{path.name}.part")
+    if entry.sha256 is None:
+        part.unlink(missing_ok=True)  # nothing would tell a mixture of two files
+    try:
+        fetch(entry.addresses, part, lambda whole: _check(entry, whole), progress=progress)
+    except FommError as error:
+        raise FommError(
+            f"{entry.file} cannot be downloaded ({error})",
+            f"Get it elsewhere from {' or '.join(entry.addresses)} and put it into checkpoints/ here or into "
+            f"{path.parent}",
+        ) from error
+    part.replace(path)
+
+
+def _check(entry: Published, part: Path) -> None:
+    """Refuse what is not the file."""
+    if entry.sha256 is None:
+        read_checkpoint(part)
+        logger.warning("the published SHA-256 of %s is unknown; the file is a checkpoint, that is all", entry.file)
+    elif (found := sha256_of(part)) != entry.sha256:
+        raise FommError(f"it gives another file (SHA-256 {found}, not {entry.sha256})")

@@ -1,1 +1,0 @@
-"""The work behind each command: media in, networks, media out."""

@@ -1,1 +1,0 @@
-"""`fomm batch`: many pairs of source and driving video, on one machine or many. Only `worker` needs torch."""

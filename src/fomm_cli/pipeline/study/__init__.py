@@ -1,1 +1,0 @@
-"""`fomm study`: which pictures animate well, measured."""

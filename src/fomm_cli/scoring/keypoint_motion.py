@@ -1,0 +1,80 @@
+"""The movement of what has no face that a landmarker finds: as the model sees it, and as optical flow does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.registration import optical_flow_ilk
+
+from fomm_cli.animation.transfer import hull_area
+from fomm_cli.scoring.concordance import FLOOR, agreement, movement
+from fomm_cli.scoring.rubric import Scores, scores_of
+
+FLOW_SIDE = 64
+"""Pixels of the grey pictures that flow is measured in."""
+
+_SCALE = 0.05  # of the size of the key points' hull: a plain movement
+_NEAR = 3  # pixels about a key point that its flow is the median of
+_RADIUS = 7  # pixels of a window in which flow is taken for constant
+
+
+@dataclass(frozen=True)
+class PointTrack:
+    """What a model sees in N frames.
+
+    Attributes:
+        times: in seconds, (N,).
+        points: key points, (N, K, 2), x before y, in [-1, 1].
+        pictures: grey, float32 (N, FLOW_SIDE, FLOW_SIDE) in [0, 1].
+    """
+
+    times: np.ndarray
+    points: np.ndarray
+    pictures: np.ndarray
+
+    def __getitem__(self, frames: np.ndarray) -> PointTrack:
+        """Some of the frames."""
+        return PointTrack(self.times[frames], self.points[frames], self.pictures[frames])
+
+
+def score_points(driving: PointTrack, result: PointTrack, reason: str) -> Scores:
+    """Score the outline by the movement of the model's key points and by the optical flow at them, half each.
+
+    Args:
+        driving: the driving video.
+        result: the result at the same times.
+        reason: why not by landmarks, a sentence.
+    """
+    notes = [reason, "the outline is judged by the model's key points and by optical flow; eyes and mouth are not seen"]
+    seen = np.ones(len(driving.times), bool)
+    curves = []
+    for track in (driving, result):
+        size = max(float(np.sqrt(hull_area(track.points[0]))), 1e-3)
+        curves.append((_moved(track) / size, _flow(track) / size))
+    scales = np.full(len(curves[0][0]), _SCALE * np.sqrt(driving.points.shape[1]))
+    if movement(curves[0][0], scales, seen) < FLOOR / 2:
+        notes.append("the driving video hardly moves: the score says how still the result is, too")
+    halves = [agreement(x, y, scales, seen) for x, y in zip(*curves, strict=True)]
+    return scores_of({"outline": np.asarray(np.mean(halves, axis=0))}, "key points", 1.0, notes)
+
+
+def _moved(track: PointTrack) -> np.ndarray:
+    """How far each key point is from where it began, (2K, N), in the units of the points."""
+    return np.asarray((track.points - track.points[0]).reshape(len(track.points), -1).T)
+
+
+def _flow(track: PointTrack) -> np.ndarray:
+    """How far the picture at each of the first key points has moved since then, as `_moved` has it."""
+    rows = [_flow_at(track.pictures[0], picture, track.points[0]) for picture in track.pictures]
+    return np.stack(rows).reshape(len(rows), -1).T
+
+
+def _flow_at(first: np.ndarray, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The flow at key points (K, 2), x before y, in their units."""
+    down, right = optical_flow_ilk(first, picture, radius=_RADIUS)  # type: ignore[no-untyped-call]
+    found = []
+    for x, y in np.clip((points + 1) / 2 * (FLOW_SIDE - 1), 0, FLOW_SIDE - 1).round().astype(int):
+        near = np.s_[max(0, y - _NEAR) : y + _NEAR + 1, max(0, x - _NEAR) : x + _NEAR + 1]
+        found.append((np.median(right[near]), np.median(down[near])))
+    return np.array(found) * 2 / (FLOW_SIDE - 1)

@@ -1,0 +1,179 @@
+"""`fomm score`: how well a result takes over the movement of its driving video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+
+from fomm_cli.animation.animator import Animator
+from fomm_cli.faces.face import FaceFinder, open_finder
+from fomm_cli.faces.landmarks import OVAL
+from fomm_cli.jobs import ScoreJob
+from fomm_cli.media.image import read_image
+from fomm_cli.media.resize import fit_frame
+from fomm_cli.media.video.reader import Clip, open_clip
+from fomm_cli.runtime.prefetch import prefetch
+from fomm_cli.scoring.curves import curves
+from fomm_cli.scoring.keypoint_motion import FLOW_SIDE, PointTrack, score_points
+from fomm_cli.scoring.measurements import FaceTrack, still_face, track_face
+from fomm_cli.scoring.rubric import Scores, matched, score_faces
+
+Progress = Callable[[str, int, int | None], None]
+
+_AHEAD = 4  # frames that are decoded while one is looked at
+_FEW = 0.5  # share of the driving frames with a face, below which landmarks are of no use
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What `Scorer` finds out about a result.
+
+    Attributes:
+        scores: of it.
+        times: of the frames that were compared, in seconds, (N,).
+        driving: curves of the driving face by name, (N,) each; empty where no face was found.
+        result: likewise of the result.
+        distortion: mean change of the face's width by height since the first frame that the driving face does not
+            have, as a fraction; None where no face was found.
+    """
+
+    scores: Scores
+    times: np.ndarray
+    driving: dict[str, np.ndarray]
+    result: dict[str, np.ndarray]
+    distortion: float | None
+
+
+def score(job: ScoreJob, progress: Progress = lambda *_: None) -> Scored:
+    """Do the job.
+
+    Raises:
+        FommError: a file that cannot be worked with, or no MediaPipe.
+    """
+    driving, result = open_clip(job.driving_video), open_clip(job.result)
+    source = None if job.source_image is None else read_image(job.source_image)
+
+    def load() -> Animator:
+        return Animator.load(job.checkpoint, job.config, device=job.device)
+
+    with open_finder("mediapipe") as finder:
+        return Scorer(driving, finder, load, progress).score(result, source)
+
+
+class Scorer:
+    """Scores results of one driving video, which is looked at once."""
+
+    def __init__(
+        self,
+        driving: Clip,
+        finder: FaceFinder,
+        load: Callable[[], Animator],
+        progress: Progress = lambda *_: None,
+        driving_face: FaceTrack | None = None,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            driving: the driving video.
+            finder: one that knows landmarks, expressions and poses.
+            load: gives the model, whose key points are asked where no face is found.
+            progress: told of the frames that were looked at.
+            driving_face: of the driving video, where it is known already.
+        """
+        self._face = driving_face
+        self._driving = driving
+        self._finder = finder
+        self._load = load
+        self._progress = progress
+
+    @property
+    def driving_face(self) -> FaceTrack:
+        """The face of the driving video."""
+        if self._face is None:
+            self._face = self._track(self._driving, "driving video")
+        return self._face
+
+    @cached_property
+    def _animator(self) -> Animator:
+        return self._load()
+
+    @cached_property
+    def _driving_points(self) -> PointTrack:
+        return self._points(self._driving, "driving video, key points")
+
+    def score(self, result: Clip, source: np.ndarray | None) -> Scored:
+        """Score a result.
+
+        Args:
+            result: of any size, frame rate and length; compared at equal times, as long as both last.
+            source: the picture it was made from, uint8 (H, W, 3); None for the first frame of the result.
+        """
+        driving = self.driving_face
+        if driving.seen.mean() < _FEW:
+            return self._by_points(result, f"the driving video shows a face in {driving.seen.mean():.0%} of its frames")
+        notes = () if source is not None else ("identity and sharpness are measured against the result's first frame",)
+        whose = "result's first frame" if source is None else "source"
+        picture = _first_frame(result) if source is None else source
+        face = still_face(picture, self._finder, picture.shape[0])
+        if not face.seen.any():
+            return self._by_points(result, f"no face is found in the {whose}")
+        return self._by_landmarks(driving, self._track(result, "result"), picture, notes)
+
+    def _by_landmarks(
+        self, driving: FaceTrack, result: FaceTrack, source: np.ndarray, notes: tuple[str, ...]
+    ) -> Scored:
+        of_driving, of_result = matched(driving.times, result.times)
+        driving, result = driving[of_driving], result[of_result]
+        heights = np.ptp(result.landmarks[result.seen, :, 1], axis=1)
+        size = float(np.median(heights)) if len(heights) else float(source.shape[0])
+        scores = score_faces(driving, result, still_face(source, self._finder, size))
+        shown = driving.seen
+        driving, result = driving[shown], result[shown]
+        scores = replace(scores, notes=scores.notes + notes)
+        return Scored(scores, driving.times, curves(driving), curves(result), _distortion(driving, result))
+
+    def _by_points(self, result: Clip, reason: str) -> Scored:
+        driving, found = self._driving_points, self._points(result, "result, key points")
+        of_driving, of_result = matched(driving.times, found.times)
+        scores = score_points(driving[of_driving], found[of_result], reason)
+        return Scored(scores, driving.times[of_driving], {}, {}, None)
+
+    def _track(self, clip: Clip, what: str) -> FaceTrack:
+        return track_face(((float(time), picture) for time, picture in self._frames(clip, what)), self._finder)
+
+    def _points(self, clip: Clip, what: str) -> PointTrack:
+        times, points, pictures = [], [], []
+        for time, picture in self._frames(clip, what):
+            fitted = fit_frame(picture, self._animator.size, "stretch")
+            grey = Image.fromarray(fitted).convert("L").resize((FLOW_SIDE, FLOW_SIDE), Image.Resampling.BOX)
+            times.append(time)
+            points.append(self._animator.detect(fitted[None]).value[0].cpu().numpy())
+            pictures.append(np.asarray(grey, np.float32) / 255)
+        return PointTrack(np.array(times), np.stack(points), np.stack(pictures))
+
+    def _frames(self, clip: Clip, what: str) -> Iterator[tuple[float, np.ndarray]]:
+        with closing(prefetch(clip.frames(), depth=_AHEAD)) as frames:
+            for done, frame in enumerate(frames, start=1):
+                yield float(frame.time), frame.image
+                self._progress(f"looking at the {what}", done, clip.info.frame_count)
+
+
+def _first_frame(clip: Clip) -> np.ndarray:
+    with closing(clip.frames()) as frames:  # type: ignore[type-var]
+        return next(frames).image
+
+
+def _distortion(driving: FaceTrack, result: FaceTrack) -> float | None:
+    seen = result.seen
+    if not seen.any():
+        return None
+    shapes = []
+    for track in (driving[seen], result[seen]):
+        width, height = np.ptp(track.landmarks[:, OVAL], axis=1).T
+        shapes.append(np.log(width / height) - np.log(width[0] / height[0]))
+    return float(np.abs(shapes[1] - shapes[0]).mean())

@@ -1,0 +1,153 @@
+"""What is known of each result of a study, as records, as JSON to go on from, and as a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fomm_cli.errors import InputError
+from fomm_cli.files.atomic import replacing
+from fomm_cli.scoring.rubric import PARTS, Score
+from fomm_cli.study.portraits import Features
+
+NUMBERS = ("total", *PARTS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result.
+
+    Attributes:
+        result: path of the video in the study's folder, which names it.
+        view: path of the video that shows it beside its source and driving video.
+        model: it was made by.
+        group: size, place or kind.
+        label: in the group.
+        portrait: name of the picture it was made from.
+        size: height that the picture's face was given, in driving faces; None where no face was found.
+        scores: by the names in `NUMBERS`; what could not be seen is missing.
+        basis: of the scores: landmarks, or key points.
+        seen: share of the frames in which the result's face was found.
+        distortion: mean change of the face's width by height that the driving face does not have, as a fraction.
+        notes: on the scores.
+        features: of the picture.
+    """
+
+    result: str
+    view: str
+    model: str
+    group: str
+    label: str
+    portrait: str
+    size: float | None
+    scores: dict[str, Score]
+    basis: str
+    seen: float
+    distortion: float | None
+    notes: tuple[str, ...]
+    features: Features | None
+
+    def value(self, name: str) -> float | None:
+        """A score by its name."""
+        return self.scores[name].value if name in self.scores else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that the report of a study is made of.
+
+    Attributes:
+        driving: name of the driving video.
+        frames: of each result.
+        rows: the results.
+        failed: why there is no result, by its name.
+    """
+
+    driving: str
+    frames: int
+    rows: tuple[Row, ...]
+    failed: dict[str, str]
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in their order."""
+        return list(dict.fromkeys(row.model for row in self.rows))
+
+    @property
+    def groups(self) -> list[str]:
+        """Names of the groups, in their order."""
+        return list(dict.fromkeys(row.group for row in self.rows))
+
+    def of(self, model: str, group: str) -> dict[str, list[Row]]:
+        """The rows of a group by their label."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if (row.model, row.group) == (model, group):
+                found.setdefault(row.label, []).append(row)
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write everything as JSON."""
+        with replacing(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Study:
+        """Read what `save` has written.
+
+        Raises:
+            InputError: there is no study, or it was written by another version.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            rows = tuple(row_of(row) for row in data["rows"])
+            return cls(data["driving"], data["frames"], rows, data["failed"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"there is no study in {path.parent}", "Give --source_image and --driving_video to make one"
+            ) from error
+
+
+def row_of(data: dict[str, Any]) -> Row:
+    """A row out of JSON."""
+    features = None if data["features"] is None else Features(**data["features"])
+    scores = {name: Score(**score) for name, score in data["scores"].items()}
+    return Row(**{**data, "features": features, "scores": scores, "notes": tuple(data["notes"])})
+
+
+def write_table(path: Path, rows: Sequence[Row], people: dict[str, dict[str, float]]) -> None:
+    """A line for each result.
+
+    Args:
+        path: of the CSV.
+        rows: the results.
+        people: mean points that they were given, by result and part.
+    """
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        lines = [table_line(row, people.get(row.result)) for row in rows]
+        writer = csv.DictWriter(file, list(lines[0]) if lines else ["result"])
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def table_line(row: Row, people: dict[str, float] | None) -> dict[str, str]:
+    """A result as text by column."""
+    line = {"result": row.result, "model": row.model, "group": row.group, "label": row.label, "portrait": row.portrait}
+    for name in NUMBERS:
+        score = row.scores.get(name)
+        for suffix, value in (("", "value"), ("_low", "low"), ("_high", "high")):
+            line[name + suffix] = "" if score is None else f"{getattr(score, value):.2f}"
+    line["size"] = "" if row.size is None else f"{row.size:.3f}"
+    line |= {"basis": row.basis, "seen": f"{row.seen:.3f}"}
+    line["distortion"] = "" if row.distortion is None else f"{row.distortion:.4f}"
+    features = row.features
+    for name in ("face_height", "x", "y", "contrast", "whites"):
+        line[name] = "" if features is None else f"{getattr(features, name):.3f}"
+    line["mouth_held"] = "" if features is None else features.mouth
+    for name in ("eyes", "mouth", "outline", "total"):
+        line[f"people_{name}"] = "" if people is None else f"{people[name]:.2f}"
+    return {**line, "notes": " | ".join(row.notes)}

@@ -1,0 +1,214 @@
+"""Runs a study: pictures, results, scores, report; what is done already is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fomm_cli import __version__
+from fomm_cli.animation.animator import Animator
+from fomm_cli.batch.run import run_batch
+from fomm_cli.errors import FommError, InterruptedByUserError
+from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
+from fomm_cli.files.atomic import replacing
+from fomm_cli.files.hashing import sha256_of
+from fomm_cli.geometry import Box
+from fomm_cli.jobs import AnimateJob, BatchJob, StudyJob
+from fomm_cli.media.image import read_image
+from fomm_cli.media.validate import check_exists
+from fomm_cli.media.video.reader import Clip, open_clip
+from fomm_cli.models.bundled import bundled_checkpoint
+from fomm_cli.scoring.figure import require_matplotlib
+from fomm_cli.scoring.measurements import FaceTrack
+from fomm_cli.scoring.scorer import Scored, Scorer
+from fomm_cli.study.portraits import Specimen, make_specimens
+from fomm_cli.study.ratings import read_ratings
+from fomm_cli.study.report import write_report
+from fomm_cli.study.rows import NUMBERS, Row, Study, row_of
+from fomm_cli.study.views import write_view
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int | None], None]
+
+_STUDY = "study.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that takes part, with a name for people."""
+
+    name: str
+    checkpoint: Path | None
+    config: str | None
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What came out of a study.
+
+    Attributes:
+        page: the report.
+        results: how many were scored.
+        failed: why others are missing, by name.
+        findings: the sentences of the report.
+    """
+
+    page: Path
+    results: int
+    failed: dict[str, str]
+    findings: tuple[str, ...]
+
+
+def study(job: StudyJob, progress: Progress = lambda *_: None) -> StudyResult:
+    """Do the job.
+
+    Raises:
+        InterruptedByUserError: Ctrl-C; what is done stays done.
+        FommError: what else went wrong, such as no Matplotlib.
+    """
+    require_matplotlib()
+    ratings = [] if job.ratings is None else read_ratings(job.ratings)
+    if job.driving_video is None:
+        done = Study.load(job.out / _STUDY)
+    else:
+        try:
+            done = _work(job, job.driving_video, progress)
+        except KeyboardInterrupt:
+            raise InterruptedByUserError("interrupted", "The same command goes on from there") from None
+        done.save(job.out / _STUDY)
+    if not done.rows:
+        name, why = next(iter(done.failed.items()))
+        raise FommError(f"there is no result to score: {name}: {why}", "The same command tries them again")
+    known = {row.result for row in done.rows}
+    if unknown := sorted({rating.result for rating in ratings} - known):
+        logger.warning(
+            "%s rates %d result(s) that are not of this study, such as %s", job.ratings, len(unknown), unknown[0]
+        )
+    ratings = [rating for rating in ratings if rating.result in known]
+    page, findings = write_report(job.out, done, ratings)
+    return StudyResult(page, len(done.rows), done.failed, tuple(finding.text for finding in findings))
+
+
+def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
+    driving = open_clip(driving_video, max_frames=job.max_frames)
+    for picture in job.source_images:
+        check_exists(picture)
+    models = _models(job)
+    job.out.mkdir(parents=True, exist_ok=True)
+    with open_finder("mediapipe") as finder:
+        face = Scorer(driving, finder, partial(_load, models[0], job.device)).driving_face
+        scorers = {
+            model.name: Scorer(driving, finder, partial(_load, model, job.device), driving_face=face)
+            for model in models
+        }
+        specimens = make_specimens(job, _driving_framing(face, driving), finder)
+        pairs = {
+            f"{model.name}/{specimen.path.stem}.mp4": (model, specimen) for model in models for specimen in specimens
+        }
+        results = job.out / "results"
+        batch = BatchJob(
+            tuple(_animate_job(job, driving_video, name, *pair) for name, pair in pairs.items()),
+            results, overwrite=True, devices=(job.device,) * job.workers, threads=job.threads,
+        )  # fmt: skip
+        failed = run_batch(batch, progress).failed
+        judge = _Judge(job, driving_video, driving, scorers)
+        rows = []
+        for done, (name, pair) in enumerate(pairs.items(), start=1):
+            if name not in failed:
+                rows.append(judge.row(name, *pair))
+            progress("scoring", done, len(pairs))
+    return Study(driving_video.name, len(face), tuple(rows), failed)
+
+
+def _models(job: StudyJob) -> list[Model]:
+    if not job.checkpoints:
+        return [Model("small", None, job.configs[0] if job.configs else None)]
+    configs = list(job.configs) or [None]
+    configs = configs * len(job.checkpoints) if len(configs) == 1 else configs
+    stems = [path.name.split(".")[0] for path in job.checkpoints]  # of vox-cpk.pth.tar, too
+    counts = Counter(stems)
+    names = [stem if counts[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]
+    return [Model(*each) for each in zip(names, job.checkpoints, configs, strict=True)]
+
+
+def _load(model: Model, device: str) -> Animator:
+    return Animator.load(model.checkpoint, model.config, device=device)
+
+
+def _driving_framing(face: FaceTrack, driving: Clip) -> Framing:
+    """How the driving face sits in its first frame; as in training data where there is none."""
+    if not face.seen.any():
+        logger.warning("no face is found in the driving video: the portraits are framed as in training data")
+        return Framing(FACE_HEIGHT, *CENTRE)
+    points = face.landmarks[int(np.argmax(face.seen))]
+    framing = framing_in(Box.around(points), Box(0, 0, driving.info.width, driving.info.height))
+    if framing.is_off:
+        logger.warning("the driving video is framed badly, since %s: crop it first with fomm crop", framing.why)
+    return framing
+
+
+def _animate_job(job: StudyJob, driving_video: Path, name: str, model: Model, specimen: Specimen) -> AnimateJob:
+    return AnimateJob(
+        specimen.path, driving_video, Path(name), checkpoint=model.checkpoint, config=model.config,
+        max_frames=job.max_frames, crop="none",
+    )  # fmt: skip
+
+
+class _Judge:
+    """Scores results, and remembers what it found in the study's folder."""
+
+    def __init__(self, job: StudyJob, driving_video: Path, driving: Clip, scorers: dict[str, Scorer]) -> None:
+        self._job = job
+        self._driving = driving
+        self._scorers = scorers
+        self._driving_key = sha256_of(driving_video) if driving_video.is_file() else str(driving_video.resolve())
+
+    def row(self, name: str, model: Model, specimen: Specimen) -> Row:
+        """What is to be said of a result."""
+        result = self._job.out / "results" / name
+        remembered = self._job.out / "scores" / f"{name}.json"
+        view = Path("views") / name
+        key = self._key(result, specimen, model)
+        if (row := _remembered(remembered, key)) is not None and (self._job.out / view).exists():
+            return row
+        source = read_image(specimen.path)
+        write_view(self._job.out / view, source, self._driving, open_clip(result))
+        scored = self._scorers[model.name].score(open_clip(result), source)
+        row = _row(f"results/{name}", view.as_posix(), model.name, specimen, scored)
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(remembered) as part:
+            part.write_text(json.dumps({"key": key, "row": asdict(row)}), encoding="utf-8")
+        return row
+
+    def _key(self, result: Path, specimen: Specimen, model: Model) -> str:
+        files = [sha256_of(path) for path in (result, specimen.path, model.checkpoint or bundled_checkpoint())]
+        names = [specimen.group, specimen.label, specimen.portrait, self._job.max_frames]
+        content = [__version__, self._driving_key, *files, *names]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _remembered(path: Path, key: str) -> Row | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return row_of(data["row"]) if data["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # it is made anew
+
+
+def _row(result: str, view: str, model: str, specimen: Specimen, scored: Scored) -> Row:
+    found = {"total": scored.scores.total, **scored.scores.parts}
+    scores = {name: score for name in NUMBERS if (score := found[name]) is not None}
+    return Row(
+        result, view, model, specimen.group, specimen.label, specimen.portrait, specimen.size,
+        scores, scored.scores.basis, scored.scores.seen, scored.distortion, scored.scores.notes, specimen.features,
+    )  # fmt: skip

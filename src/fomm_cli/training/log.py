@@ -1,0 +1,130 @@
+"""What a training tells: lines on the terminal, rows of a CSV file, curves and pictures for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from fomm_cli.files.atomic import replacing
+from fomm_cli.media.image import write_image
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingLog:
+    """Averages losses over steps and writes them down."""
+
+    def __init__(self, folder: Path, step: int, state: dict[str, Any] | None) -> None:
+        """Start at a step.
+
+        Args:
+            folder: of the run; rows that an interrupted run wrote after this step are removed.
+            step: steps done.
+            state: what `state` returned at that step, None at the first.
+        """
+        self._csv = folder / "losses.csv"
+        self._pictures = folder / "pictures"
+        self._pictures.mkdir(exist_ok=True)
+        self._sums: dict[str, Tensor] = (state or {}).get("sums", {})
+        self._count: int = (state or {}).get("count", 0)
+        self._names: dict[str, None] = dict.fromkeys(self._sums)  # in order, those of skipped steps too
+        self._samples, self._since = 0, time.perf_counter()
+        self._board = _tensorboard(folder / "tensorboard", step)
+        _forget_after(self._csv, step)
+
+    def add(self, losses: dict[str, Tensor], samples: int, *, skipped: bool) -> None:
+        """Count a step in."""
+        self._samples += samples
+        self._names |= dict.fromkeys(losses)
+        if skipped:
+            return
+        self._count += 1
+        for name, loss in losses.items():  # summed on the device: nobody has to wait for it
+            self._sums[name] = self._sums[name].to(loss.device) + loss if name in self._sums else loss
+
+    def write(self, step: int, epoch: int, learning_rate: float, skipped: int) -> dict[str, float]:
+        """Write the averages since the last time, and begin anew; returns them."""
+        now = time.perf_counter()
+        speed = self._samples / (now - self._since)
+        averages = {name: float(self._sums[name]) / self._count if self._count else math.nan for name in self._names}
+        self._sums, self._count, self._samples, self._since = {}, 0, 0, now
+        row = {"step": step, "epoch": epoch, **averages, "learning_rate": learning_rate,
+               "samples_per_second": speed, "skipped": skipped}  # fmt: skip
+        _append(self._csv, row)
+        if self._board is not None:
+            for name, value in row.items():
+                self._board.add_scalar(name, value, step)
+        text = ", ".join(f"{name} {value:.3f}" for name, value in averages.items())
+        logger.info("step %d, epoch %d: %s; %.1f samples/s", step, epoch, text, speed)
+        return averages
+
+    def picture(self, step: int, picture: np.ndarray) -> None:
+        """Keep a picture, uint8 (H, W, 3)."""
+        with replacing(self._pictures / f"{step:08d}.png") as part:
+            write_image(part, picture, {"title": "Synthetic media: a training of fomm"})
+        if self._board is not None:
+            self._board.add_image("reconstructions", picture, step, dataformats="HWC")
+
+    def state(self) -> dict[str, Any]:
+        """The averages so far, for a log that goes on from here."""
+        return {"sums": {name: value.cpu() for name, value in self._sums.items()}, "count": self._count}
+
+    def close(self) -> None:
+        """Finish the files."""
+        if self._board is not None:
+            self._board.close()
+
+
+class SilentLog(TrainingLog):
+    """The log of the processes that are not to write."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, step: int, epoch: int, learning_rate: float, skipped: int) -> dict[str, float]:  # noqa: ARG002
+        """Write nothing."""
+        return {}
+
+    def add(self, losses: dict[str, Tensor], samples: int, *, skipped: bool) -> None:
+        """Count nothing."""
+
+    def close(self) -> None:
+        """There are no files."""
+
+
+def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.info("no curves for TensorBoard, for it is not installed: pip install tensorboard")
+        return None
+    return SummaryWriter(str(folder), purge_step=step or None)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop the rows of steps that will be done again."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    with replacing(path) as part, part.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if row and int(row[0]) <= step)])
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)

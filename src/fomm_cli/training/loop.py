@@ -1,0 +1,293 @@
+"""`fomm train`: from a folder of videos to a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import nn
+
+from fomm_cli.config.schema import Config, load_config
+from fomm_cli.errors import InputError
+from fomm_cli.files.atomic import replacing
+from fomm_cli.jobs import TrainJob
+from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, read_checkpoint
+from fomm_cli.models.networks import Networks, load_networks
+from fomm_cli.runtime.device import describe_device
+from fomm_cli.runtime.prefetch import prefetch
+from fomm_cli.runtime.signals import Stopped, stop_requests
+from fomm_cli.training.dataset import PairDataset
+from fomm_cli.training.discriminator import MultiScaleDiscriminator
+from fomm_cli.training.distributed import Processes, joined_processes
+from fomm_cli.training.log import SilentLog, TrainingLog
+from fomm_cli.training.perceptual import load_perceptual
+from fomm_cli.training.preview import training_grid
+from fomm_cli.training.step import Trainer
+
+logger = logging.getLogger(__name__)
+
+LAST = "last.pth.tar"
+CONFIG = "config.yaml"
+SAVE_EVERY = 600  # seconds; what a crash costs at most
+_BATCHES_AHEAD = 3
+_GRID_ROWS = 4
+_FILTER = "down.weight"
+
+State = dict[str, Any]
+Perceptual = Callable[[str], nn.Module]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What came of a training.
+
+    Attributes:
+        path: the checkpoint.
+        steps: done in all, those before a resumption included.
+        epochs: begun.
+        finished: whether that is all that the config asks for.
+        skipped: steps whose gradients were not finite.
+        losses: averages over the last steps, by name.
+        seconds: of this run.
+        device: the training ran on.
+    """
+
+    path: Path
+    steps: int
+    epochs: int
+    finished: bool
+    skipped: int
+    losses: dict[str, float]
+    seconds: float
+    device: str
+
+
+def train(job: TrainJob, *, perceptual: Perceptual = load_perceptual) -> TrainResult:
+    """Do the job, in every process that torchrun started.
+
+    Args:
+        job: what to do.
+        perceptual: gives the perceptual network of a `train_params.perceptual` value.
+
+    Raises:
+        FommError: what went wrong, and what to do; `Stopped` after SIGINT and SIGTERM, when all is saved.
+    """
+    with joined_processes(job.device) as processes:
+        return _Training(job, processes, perceptual).run()
+
+
+class _Training:
+    def __init__(self, job: TrainJob, processes: Processes, perceptual: Perceptual) -> None:
+        self._began = time.monotonic()
+        self._job, self._processes = job, processes
+        state = _read_state(job.log_dir / LAST) if job.resume else None
+        _check_is_free(job)
+        self._config = config = _choose_config(job)
+        _check_config(config, processes)
+        train = config.train_params
+        root = Path(config.dataset_params.root_dir or "")
+        self._data = PairDataset(config.dataset_params, root / "train", batch_size=train.batch_size, seed=train.seed)
+        self._steps_per_epoch = self._data.steps_per_epoch(train.num_repeats)
+        self._total = train.num_epochs * self._steps_per_epoch
+        network = perceptual(train.perceptual)
+        self._trainer = _build_trainer(config, job.checkpoint, network, processes)
+        self._step = 0
+        if state is not None:
+            self._trainer.load_state(state)
+            self._step = state["training"]["step"]
+        self._log = self._start_log(state)
+        self._averages: dict[str, float] = {}
+        self._samples = self._sample_pairs(root)
+        self._saved = time.monotonic()
+
+    def run(self) -> TrainResult:
+        """Train until the end, the time limit or a signal."""
+        logger.info(
+            "training on %s: %d steps of %d pairs (%d an epoch), from step %d",
+            *(describe_device(self._processes.device), self._total, self._config.train_params.batch_size),
+            *(self._steps_per_epoch, self._step),
+        )
+        with closing(self._data), closing(self._log), stop_requests() as request:
+            with closing(prefetch(self._batches(), depth=_BATCHES_AHEAD)) as batches:
+                for pairs in batches:
+                    self._train_on(pairs)
+                    # every process has to stop after the same step
+                    if self._processes.any(bool(request) or self._out_of_time()):
+                        break
+            finished = self._step >= self._total
+            self._save()
+        if request:
+            raise Stopped(f"stopped after step {self._step}; all is saved", self._how_to_go_on(), request)
+        if not finished:
+            logger.info("the time is up after step %d. %s", self._step, self._how_to_go_on())
+        return TrainResult(
+            path=self._job.log_dir / LAST,
+            steps=self._step,
+            epochs=-(-self._step // self._steps_per_epoch),
+            finished=finished,
+            skipped=self._trainer.skipped,
+            losses=self._averages,
+            seconds=time.monotonic() - self._began,
+            device=describe_device(self._processes.device),
+        )
+
+    def _start_log(self, state: State | None) -> TrainingLog:
+        if self._processes.rank:
+            return SilentLog()
+        folder = self._job.log_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(self._config.model_dump(mode="json"), sort_keys=False)
+        with replacing(folder / CONFIG) as part:
+            part.write_text(text, encoding="utf-8")
+        return TrainingLog(folder, self._step, state and state["training"]["log"])
+
+    def _sample_pairs(self, root: Path) -> np.ndarray:
+        """The same few pairs for every grid of pictures, uint8 (N, 2, H, W, 3), unseen ones where there are any."""
+        folder = root / "test" if (root / "test").is_dir() else root / "train"
+        params = self._config.dataset_params.model_copy(update={"stills_params": None, "in_memory": False})
+        with closing(PairDataset(params, folder, batch_size=_GRID_ROWS, seed=0)) as data:
+            return data.load(0, range(_GRID_ROWS))
+
+    def _slots(self) -> range:
+        """The part of each batch that this process trains on; every process gets its share of stills."""
+        return range(self._processes.rank, self._data.batch_size, self._processes.count)
+
+    def _batches(self) -> Iterator[np.ndarray]:
+        for step in range(self._step, self._total):
+            yield self._data.load(step, self._slots())
+
+    def _train_on(self, pairs: np.ndarray) -> None:
+        epoch = self._step // self._steps_per_epoch
+        clips = self._data.batch_size - self._data.stills
+        stills = sum(slot >= clips for slot in self._slots())
+        seed = (self._config.train_params.seed, self._step, self._processes.rank)
+        result = self._trainer.step(pairs, stills, epoch=epoch, seed=seed)
+        self._step += 1
+        self._log.add(result.losses, self._data.batch_size, skipped=result.skipped)
+        if self._step % self._job.log_every == 0 or self._step == self._total:
+            rate = self._config.train_params.lr_generator * self._trainer.decay(epoch)
+            self._averages = self._log.write(self._step, epoch, rate, self._trainer.skipped)
+        if self._step % (self._steps_per_epoch * self._config.train_params.checkpoint_freq) == 0:
+            self._save(f"{epoch:08d}-checkpoint.pth.tar")
+        elif time.monotonic() - self._saved > SAVE_EVERY:
+            self._save()
+
+    def _out_of_time(self) -> bool:
+        limit = self._job.max_minutes
+        return limit is not None and time.monotonic() - self._began > 60 * limit
+
+    def _how_to_go_on(self) -> str:
+        return f"Go on with: fomm train --log_dir {self._job.log_dir} --resume"
+
+    def _save(self, name: str | None = None) -> None:
+        """Write the checkpoint to resume from, one to keep if it has a name, and a grid of pictures."""
+        if self._processes.rank:
+            return
+        state = self._trainer.state()
+        state["epoch"] = self._step // self._steps_per_epoch
+        state["config"] = self._config.model_dump_json()
+        state["training"] |= {"step": self._step, "log": self._log.state()}
+        for each in (LAST, name) if name else (LAST,):
+            with replacing(self._job.log_dir / each) as part:
+                torch.save(state, part)
+        self._log.picture(self._step, training_grid(self._trainer, self._samples, self._config))
+        self._saved = time.monotonic()
+
+
+def _build_trainer(config: Config, checkpoint: Path | None, perceptual: nn.Module, processes: Processes) -> Trainer:
+    """The networks with random weights, or with those of a checkpoint."""
+    torch.manual_seed(config.train_params.seed)  # every process has to begin with the same weights
+    networks = Networks.build(config)
+    discriminator = _build_discriminator(config)
+    if checkpoint is not None:
+        weights = read_checkpoint(checkpoint, optional=(DISCRIMINATOR,))
+        networks = load_networks(_with_filters_of(networks, weights), config)
+        if discriminator is not None and DISCRIMINATOR in weights.networks:
+            try:
+                discriminator.load_state_dict(weights.networks[DISCRIMINATOR])
+            except RuntimeError:
+                logger.warning("the discriminator in %s does not fit the config and starts anew", checkpoint)
+    return Trainer(config, networks, discriminator, perceptual, processes.device, distributed=processes.count > 1)
+
+
+def _with_filters_of(networks: Networks, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the down-sampling filters of `networks`: constants, other ones at another picture size."""
+    fitting = dict(checkpoint.networks)
+    for name, network in networks.parts().items():
+        filters = {key: tensor for key, tensor in network.state_dict().items() if key.endswith(_FILTER)}
+        learned = {key: tensor for key, tensor in fitting[name].items() if not key.endswith(_FILTER)}
+        fitting[name] = {**learned, **filters}
+    return replace(checkpoint, networks=fitting)
+
+
+def _build_discriminator(config: Config) -> MultiScaleDiscriminator | None:
+    if not config.train_params.loss_weights.generator_gan:
+        return None
+    if config.model_params.discriminator_params is None:
+        raise InputError(
+            "train_params.loss_weights.generator_gan needs a discriminator",
+            "Add model_params.discriminator_params to the config, or set generator_gan to 0",
+        )
+    return MultiScaleDiscriminator(config.model_params.common_params, config.model_params.discriminator_params)
+
+
+def _read_state(path: Path) -> State:
+    if not path.is_file():
+        raise InputError(f"there is no training to resume: {path} is missing", "Leave --resume out to begin one")
+    try:
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
+        state["training"]["step"]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError) as error:
+        raise InputError(
+            f"{path} cannot be resumed: it is damaged, or holds weights only", "Start from it with --checkpoint"
+        ) from error
+    return state
+
+
+def _check_is_free(job: TrainJob) -> None:
+    if not job.resume and (job.log_dir / LAST).exists():
+        raise InputError(
+            f"{job.log_dir} holds a training already", "Add --resume to go on with it, or choose another --log_dir"
+        )
+
+
+def _choose_config(job: TrainJob) -> Config:
+    if job.config is not None:
+        return load_config(job.config)
+    if job.resume:
+        return load_config(str(job.log_dir / CONFIG))
+    config = None if job.checkpoint is None else read_checkpoint(job.checkpoint).config
+    if config is None:
+        raise InputError("--config is missing", "Name a bundled one such as vox-256, or a YAML file")
+    return config
+
+
+def _check_config(config: Config, processes: Processes) -> None:
+    """Refuse what cannot be trained."""
+    data, train = config.dataset_params, config.train_params
+    if data.root_dir is None:
+        raise InputError("the config names no videos", "Set dataset_params.root_dir to a folder with train/ and test/")
+    if not train.lr_generator and not train.lr_kp_detector:
+        raise InputError(
+            "lr_generator and lr_kp_detector are both 0: nothing would be trained", "Raise one of them in train_params"
+        )
+    crop = data.augmentation_params.crop_param
+    if crop is not None and crop.size != data.frame_shape[:2]:
+        raise InputError(
+            f"augmentation_params.crop_param.size is {[*crop.size]}, but frames are {[*data.frame_shape[:2]]}",
+            "Make them the same",
+        )
+    if train.batch_size % processes.count or (data.stills_params and train.batch_size < 2):
+        raise InputError(
+            f"batches of {train.batch_size} cannot be shared by {processes.count} process(es)",
+            "Change train_params.batch_size",
+        )
