@@ -18,7 +18,8 @@ from skimage import data
 from skimage.draw import line
 
 from fomm_cli import Animator
-from fomm_cli.faces.face import Face, FaceFinder, Pose, open_finder
+from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.face import Face, FaceFinder, Pose
 from fomm_cli.faces.framing import head_square
 from fomm_cli.geometry import Region
 from fomm_cli.media.image import read_image

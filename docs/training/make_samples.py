@@ -17,7 +17,7 @@ from contact_sheet import SIDE, head, hopper
 from PIL import Image
 
 from fomm_cli import Animator
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fomm_cli.config.schema import Config, load_config
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from fomm_cli import __version__
 from fomm_cli.commands import (
     animate,
     batch,
@@ -34,6 +33,7 @@ from fomm_cli.commands import (
     train,
 )
 from fomm_cli.errors import FommError, InputError
+from fomm_cli.version import __version__
 
 logger = logging.getLogger("fomm_cli")
 

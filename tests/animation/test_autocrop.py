@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from fomm_cli.cli import main
-from fomm_cli.faces.face import FaceFinder, open_finder
+from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.framing import framing_in, head_box, head_square
 from fomm_cli.faces.tracking import follow_face
 from fomm_cli.geometry import Box, Region

@@ -12,7 +12,7 @@ import pytest
 from fomm_cli.animation.best_frame import find_best_frame, normalized
 from fomm_cli.cli import main
 from fomm_cli.errors import FommError
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.models.bundled import sample
 
 SHAPE = np.random.default_rng(0).uniform(50, 200, (68, 2))

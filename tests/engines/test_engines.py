@@ -19,10 +19,11 @@ from fomm_cli import Animator
 from fomm_cli.cli import main
 from fomm_cli.config.schema import Config
 from fomm_cli.engines.cpu_layers import DoublingBlock, HeadConv2d, MatrixConv2d, WinogradConv2d, lightened
-from fomm_cli.engines.engine import Model, Painter
+from fomm_cli.engines.engine import Painter
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.errors import InputError
 from fomm_cli.models.layers import WIDE, DownBlock, ResBlock, UpBlock, head
+from fomm_cli.models.loading import LoadedModel
 from fomm_cli.models.networks import Networks
 from fomm_cli.runtime import precision as precision_module
 from fomm_cli.runtime.precision import check_precision, choose_precision
@@ -47,12 +48,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def model_of(name: str, sha256: str = "") -> Model:
+def model_of(name: str, sha256: str = "") -> LoadedModel:
     recorded = recording(name)
     config = config_of(name)
     height, width = recorded["source"].shape[2:]
     params = config.dataset_params.model_copy(update={"frame_shape": (height, width, 3)})
-    return Model(networks_of(name), config.model_copy(update={"dataset_params": params}), torch.device("cpu"), sha256)
+    return LoadedModel(
+        networks_of(name), config.model_copy(update={"dataset_params": params}), torch.device("cpu"), sha256
+    )
 
 
 def recorded_frames(name: str) -> Iterator[tuple[str, torch.Tensor]]:
@@ -156,7 +159,7 @@ def test_models_with_skips(engine: tuple[str, str, float]) -> None:
     assert (paints[0] - paints[1]).square().mean() <= 1e-4  # 40 dB
 
 
-def with_skips() -> Model:
+def with_skips() -> LoadedModel:
     """A model of the kind whose decoder sees the warped source at every scale, not trained."""
     config = config_of("tiny_first_order")
     params = config.model_params
@@ -165,7 +168,7 @@ def with_skips() -> Model:
     torch.manual_seed(0)
     networks = Networks.build(config)
     networks.prepare_inference(torch.device("cpu"))
-    return Model(networks, config, torch.device("cpu"), "")
+    return LoadedModel(networks, config, torch.device("cpu"), "")
 
 
 @needs_onnx

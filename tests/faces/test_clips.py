@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from fomm_cli.cli import main
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.framing import framing_in
 from fomm_cli.faces.tracking import Tracker
 from fomm_cli.geometry import Box

@@ -12,8 +12,9 @@ from PIL import Image
 from skimage import data
 
 from fomm_cli.errors import FommError, InputError
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.detectors.weights import ensure_file
-from fomm_cli.faces.face import FaceFinder, open_finder
+from fomm_cli.faces.face import FaceFinder
 from fomm_cli.geometry import Box
 from support.portraits import ASTRONAUT_EYES, ASTRONAUT_FACE, HOPPER_FACE, astronaut, hopper, placed, resized
 

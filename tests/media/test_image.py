@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.media.image import composite_over_white, is_still_image, read_image, write_image
+from fomm_cli.media.alpha import composite_over_white
+from fomm_cli.media.first_frame import read_first_frame
+from fomm_cli.media.image import is_still_image, read_image, write_image
 from support.media_helpers import gradient, make_video
 
 
@@ -30,7 +32,7 @@ def test_first_frame_of_gif_and_video(tmp_path: Path) -> None:
     red.save(tmp_path / "a.gif", save_all=True, append_images=[blue])
     np.testing.assert_array_equal(read_image(tmp_path / "a.gif")[0, 0], (255, 0, 0))
     video = make_video(tmp_path / "a.mkv", "-c:v", "ffv1", "-pix_fmt", "gbrp")
-    assert read_image(video).shape == (48, 64, 3)
+    assert read_first_frame(video).shape == (48, 64, 3)
 
 
 ONE_PIXEL = [  # mode, stored value, what is seen

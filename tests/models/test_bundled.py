@@ -10,7 +10,7 @@ import pytest
 
 from conftest import REPOSITORY
 from fomm_cli.animation.animator import Animator
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import read_checkpoint

@@ -10,9 +10,9 @@ import torch
 
 from fomm_cli.animation.transfer import MotionTransfer
 from fomm_cli.config.schema import load_config
-from fomm_cli.engines.engine import Model
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.models.checkpoint import read_checkpoint
+from fomm_cli.models.loading import LoadedModel
 from fomm_cli.models.networks import load_networks
 from support.parity_data import PARITY, assert_close, assert_same_points, recording
 
@@ -40,5 +40,5 @@ def test_full_size_model_is_the_originals(full_checkpoint: Path, align_corners: 
     assert_close(motion.occlusion_map, recorded[f"align_corners={align_corners}/occlusion_map"])
     prediction = recorded[f"align_corners={align_corners}/prediction"]
     assert_close(networks.generator.decode(encoded, motion), prediction)
-    engine = open_engine("torch", "fp32", Model(networks, config, torch.device("cpu"), ""))
+    engine = open_engine("torch", "fp32", LoadedModel(networks, config, torch.device("cpu"), ""))
     assert_close(engine.start(source, kp_source)(transferred), prediction)

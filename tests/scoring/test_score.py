@@ -18,7 +18,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from fomm_cli.cli import main
-from fomm_cli.faces.face import FaceFinder, open_finder
+from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.landmarks import CHEEKS, INNER_LIPS, OUTER_LIPS, RIGID
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer

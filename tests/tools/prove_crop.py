@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from fomm_cli.cli import main
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.media.video.reader import open_clip
 from support.portraits import HOPPER_FACE, SCENES, faces_in_scene, hopper, load_frames, psnr, save_frames, save_scene
 

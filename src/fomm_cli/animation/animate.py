@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from fomm_cli import __version__
 from fomm_cli.animation.animator import REHEARSAL, Animation, Animator
 from fomm_cli.animation.autocrop import FramingOptions, choose_driving_crop, choose_source_crop
 from fomm_cli.animation.best_frame import Detector, find_best_frame, landmark_detector
@@ -24,12 +23,12 @@ from fomm_cli.animation.template import Moment, TemplateClip, check_fits, check_
 from fomm_cli.animation.transfer import Smoother
 from fomm_cli.config.schema import VisualizerParams
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.geometry import Region
 from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.destination import Target
 from fomm_cli.media.drawing import draw_key_points, side_by_side
-from fomm_cli.media.image import read_image
+from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.paste import PasteBack, cropped, fitted_region
 from fomm_cli.media.resize import fit_source
 from fomm_cli.media.video.audio import add_audio
@@ -37,6 +36,7 @@ from fomm_cli.media.video.reader import Clip
 from fomm_cli.media.video.writer import FrameWriter, open_writer
 from fomm_cli.runtime.device import describe_device, prepare_process
 from fomm_cli.runtime.prefetch import prefetch
+from fomm_cli.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class Files:
         check_options(job)
         clip = clip or open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
         target = Target.of(job.result_video, still=clip.info.still, inputs=(job.source_image, job.driving_video))
-        return cls(clip, target, read_image(job.source_image))
+        return cls(clip, target, read_first_frame(job.source_image))
 
 
 def load_animator(job: AnimateJob) -> Animator:

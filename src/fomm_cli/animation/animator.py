@@ -16,16 +16,14 @@ import torch
 from torch import Tensor
 
 from fomm_cli.animation.transfer import MotionTransfer, Smoother
-from fomm_cli.config.schema import Config, load_config
-from fomm_cli.engines.engine import Engine, Model
+from fomm_cli.config.schema import Config
+from fomm_cli.engines.engine import Engine
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.errors import InputError, OutOfMemoryError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
-from fomm_cli.models.bundled import bundled_checkpoint
-from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
-from fomm_cli.models.download import resolve_checkpoint
-from fomm_cli.models.networks import Networks, load_networks
+from fomm_cli.models.loading import LoadedModel, load_model
+from fomm_cli.models.networks import Networks
 from fomm_cli.runtime.device import choose_engine_device, trim_memory
 from fomm_cli.runtime.prefetch import batched, in_parallel
 
@@ -35,7 +33,6 @@ Batch = TypeVar("Batch", np.ndarray, KeyPoints)
 Part = TypeVar("Part")
 
 REHEARSAL = 8  # driving frames that an engine is calibrated on
-DEFAULT_CONFIG = "vox-256"
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Animator:
         self.config = config
         self.device = device
         self.checkpoint_sha256 = checkpoint_sha256
-        self.engine: Engine = open_engine(engine, precision, Model(networks, config, device, checkpoint_sha256))
+        self.engine: Engine = open_engine(engine, precision, LoadedModel(networks, config, device, checkpoint_sha256))
         self.batch_size = self.engine.batch_size
         trim_memory()
 
@@ -306,21 +303,3 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     # Apple GPUs and the CPU report it as a plain RuntimeError
     text = str(error)
     return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
-
-
-def load_model(
-    checkpoint: str | Path | None, config: str | Path | None, device: torch.device, *, align_corners: bool
-) -> Model:
-    """Read a model that is to run on a device; the arguments are those of `Animator.load`, and so is what it raises."""
-    chosen = None if config is None else load_config(str(config))
-    path, fitting = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint)
-    if chosen is None and fitting is not None:
-        chosen = load_config(fitting)
-    weights = read_checkpoint(path)
-    chosen = chosen or weights.config or _default_config(weights)
-    return Model(load_networks(weights, chosen, align_corners=align_corners), chosen, device, weights.sha256)
-
-
-def _default_config(weights: Checkpoint) -> Config:
-    logger.info("no --config given for %s: taking %s", weights.name, DEFAULT_CONFIG)
-    return load_config(DEFAULT_CONFIG)

@@ -12,10 +12,11 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fomm_cli.config.schema import Config
-from fomm_cli.errors import InputError
-from fomm_cli.faces.face import Backend, Face, FaceFinder, open_finder
+from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.face import Backend, FaceFinder
 from fomm_cli.faces.framing import Framing, framing_in, head_square
 from fomm_cli.faces.quality import judge_source
+from fomm_cli.faces.select import choose_face
 from fomm_cli.faces.tracking import FollowedFace, follow_face
 from fomm_cli.geometry import Region
 from fomm_cli.jobs import AnimateJob
@@ -99,30 +100,6 @@ def is_about_faces(config: Config) -> bool:
     """Whether a model was trained on faces, as far as the folder of its training data tells."""
     folder = PurePosixPath((config.dataset_params.root_dir or "").replace("\\", "/")).name
     return not folder.startswith(_NOT_FACES)
-
-
-def choose_face(faces: list[Face], number: int | None, place: tuple[float, float] | None) -> Face | None:
-    """The face that is meant: the largest unless told otherwise; None where there is none.
-
-    Raises:
-        InputError: there are faces, but not that one.
-    """
-    if not faces:
-        return None
-    if place is not None:
-        at_place = [face for face in faces if _holds(face, *place)]
-        if not at_place:
-            x, y = place
-            places = ", ".join(f"{face.box.centre[0]:.0f},{face.box.centre[1]:.0f}" for face in faces)
-            raise InputError(f"there is no face at --face_at {x:g},{y:g}", f"Faces were found at {places}")
-        return at_place[0]
-    if number is not None and number > len(faces):
-        raise InputError(f"there is no --face {number}: {len(faces)} found", f"Use 1 to {len(faces)}")
-    return faces[(number or 1) - 1]
-
-
-def _holds(face: Face, x: float, y: float) -> bool:
-    return face.box.left <= x <= face.box.right and face.box.top <= y <= face.box.bottom
 
 
 @contextmanager

@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.config.schema import Config
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.generator import Generator
-from fomm_cli.models.networks import Networks
 
 MOST_WORKERS = 4  # each needs memory
 
 Painter = Callable[[KeyPoints], Tensor]
 """From the key points that a source is to take, B, to RGB in [0, 1], shape (B, 3, H, W)."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """What there is to run.
-
-    Attributes:
-        networks: what finds key points and what makes frames.
-        config: of the networks.
-        device: where they run.
-        sha256: of the checkpoint; empty where the weights come from no file.
-    """
-
-    networks: Networks
-    config: Config
-    device: torch.device
-    sha256: str
 
 
 class Engine(ABC):

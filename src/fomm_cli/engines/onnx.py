@@ -7,10 +7,11 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, forget_layers, workers_on_cpu
+from fomm_cli.engines.engine import Engine, Painter, each_alone, forget_layers, workers_on_cpu
 from fomm_cli.engines.onnx_export import export_onnx, open_onnx, require_packages, run_onnx, tensors_of
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.models.loading import LoadedModel
 
 
 class OnnxEngine(Engine):
@@ -19,7 +20,7 @@ class OnnxEngine(Engine):
     name = "onnxruntime"
     precision = "fp32"
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: LoadedModel) -> None:
         """Export the model unless it is kept; `model` loses its layers.
 
         Raises:
@@ -46,5 +47,5 @@ class OnnxEngine(Engine):
         return each_alone(lambda pose: run_onnx(self._session, (*inputs, *tensors_of(pose)))[0])
 
 
-def _export(model: Model, folder: Path) -> None:
+def _export(model: LoadedModel, folder: Path) -> None:
     export_onnx(model, {"generator": folder / "generator.onnx"})

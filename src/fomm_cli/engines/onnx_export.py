@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fomm_cli import __version__
-from fomm_cli.engines.engine import Model
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.generator import EncodedSource, Generator
 from fomm_cli.models.keypoint_detector import KPDetector
+from fomm_cli.models.loading import LoadedModel
+from fomm_cli.version import __version__
 
 NETWORKS = ("kp_detector", "encoder", "generator")
 TOLERANCE = 1e-3
@@ -85,7 +85,7 @@ class _Frame(nn.Module):
         return self.generator.decode(source, self.generator.motion(source, kp_source, kp_driving))
 
 
-def export_onnx(model: Model, paths: dict[str, Path]) -> float:
+def export_onnx(model: LoadedModel, paths: dict[str, Path]) -> float:
     """Write the networks and compare what ONNX Runtime makes of them with PyTorch.
 
     Args:
@@ -210,7 +210,7 @@ def tensors_of(points: KeyPoints) -> tuple[Tensor, ...]:
     return (points.value,) if points.jacobian is None else (points.value, points.jacobian)
 
 
-def _probe(model: Model, shift: float) -> Tensor:
+def _probe(model: LoadedModel, shift: float) -> Tensor:
     """A smooth picture (1, 3, H, W) to try the networks with; `shift` moves what is in it."""
     height, width, channels = model.config.dataset_params.frame_shape
     y = torch.linspace(0, 2 * math.pi, height)[:, None]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fomm_cli.engines.engine import Engine, Model
+from fomm_cli.engines.engine import Engine
 from fomm_cli.engines.torch import ReferenceEngine, TorchEngine
+from fomm_cli.models.loading import LoadedModel
 from fomm_cli.runtime.precision import check_precision, choose_precision
 
 
-def open_engine(name: str, precision: str, model: Model) -> Engine:
+def open_engine(name: str, precision: str, model: LoadedModel) -> Engine:
     """Build an engine.
 
     Args:

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, forget_layers, workers_on_cpu
+from fomm_cli.engines.engine import Engine, Painter, each_alone, forget_layers, workers_on_cpu
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotionNetwork
 from fomm_cli.models.generator import EncodedSource, Generator
+from fomm_cli.models.loading import LoadedModel
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class OpenVinoEngine(Engine):
 
     name = "openvino"
 
-    def __init__(self, model: Model, precision: str) -> None:
+    def __init__(self, model: LoadedModel, precision: str) -> None:
         """Convert the layers, or read those that were calibrated before; `model` loses its own.
 
         Raises:

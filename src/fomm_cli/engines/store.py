@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
-from fomm_cli import __version__
-from fomm_cli.engines.engine import Model
 from fomm_cli.errors import FommError
 from fomm_cli.files.cache import cache_folder
+from fomm_cli.models.loading import LoadedModel
+from fomm_cli.version import __version__
 
 
-def kept(model: Model, kind: str, packages: tuple[str, ...]) -> Path:
+def kept(model: LoadedModel, kind: str, packages: tuple[str, ...]) -> Path:
     """The folder for what is made of a model.
 
     Its name says which weights, config and sampling it is for, and which versions of `packages` make it.

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from fomm_cli.engines.cpu_layers import DoublingBlock, lightened
-from fomm_cli.engines.engine import Engine, Model, Painter, each_alone, workers_on_cpu
+from fomm_cli.engines.engine import Engine, Painter, each_alone, workers_on_cpu
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotionNetwork
 from fomm_cli.models.generator import Generator
 from fomm_cli.models.layers import lay_channels_last
+from fomm_cli.models.loading import LoadedModel
 
 BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # batches gain nothing on a CPU, and round differently
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -23,7 +24,7 @@ class TorchEngine(Engine):
 
     name = "torch"
 
-    def __init__(self, model: Model, precision: str) -> None:
+    def __init__(self, model: LoadedModel, precision: str) -> None:
         """Change the generator of `model`, not reversibly."""
         self.precision = precision
         self.batch_size = BATCH_SIZES[model.device.type]
@@ -83,7 +84,7 @@ class ReferenceEngine(Engine):
     name = "reference"
     precision = "fp32"
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: LoadedModel) -> None:
         self._generator = model.networks.generator
 
     def start(self, source: Tensor, key_points: KeyPoints) -> Painter:

@@ -31,7 +31,7 @@ from fomm_cli.engines import onnx_export
 from fomm_cli.engines import openvino as openvino_engine
 from fomm_cli.errors import FommError
 from fomm_cli.jobs import AnimateJob, BenchJob
-from fomm_cli.media.image import read_image
+from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer
@@ -110,7 +110,7 @@ def bench(job: BenchJob, progress: Progress = lambda *_: None) -> list[Row]:
         FommError: the files cannot be worked with, or the reference engine does not run.
     """
     open_clip(job.driving_video)
-    read_image(job.source_image)
+    read_first_frame(job.source_image)
     with ExitStack() as running:
         engines = [engine for variant in _variants(job.device) if (engine := _started(variant, job, running))]
         turns: dict[tuple[_Process, bool], list[_Turn]] = {}
@@ -245,7 +245,7 @@ class _Measured:
         )
         clip = open_clip(job.driving_video, max_frames=job.max_frames)
         self._frames = [fit_frame(frame.image, self._animator.size, "stretch") for frame in clip.frames()]
-        self._animation = self._start(fit_source(read_image(job.source_image), self._animator.size, "stretch"))
+        self._animation = self._start(fit_source(read_first_frame(job.source_image), self._animator.size, "stretch"))
         self.ready = _Ready(describe_device(self._animator.device), self._predicted())
 
     def _start(self, source: np.ndarray) -> Animation:

@@ -18,13 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fomm_cli import __version__
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.autocrop import is_about_faces
 from fomm_cli.animation.best_frame import Detector, landmark_detector
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_scores
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.files.atomic import replacing
 from fomm_cli.jobs import EvaluateJob, ReconstructJob
 from fomm_cli.media.resize import Size, fit_frame
@@ -33,6 +32,7 @@ from fomm_cli.media.video.writer import open_writer
 from fomm_cli.runtime.prefetch import batched
 from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos, open_video
 from fomm_cli.training.perceptual import load_perceptual
+from fomm_cli.version import __version__
 
 logger = logging.getLogger(__name__)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fomm_cli.animation.autocrop import choose_face
-from fomm_cli.faces.face import Face, FaceFinder, open_finder
+from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.face import Face, FaceFinder
 from fomm_cli.faces.quality import Finding, Verdict, judge_position, judge_size, judge_source, judge_start, worst
+from fomm_cli.faces.select import choose_face
 from fomm_cli.jobs import CheckJob
-from fomm_cli.media.image import read_image
+from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.video.reader import open_clip
 
@@ -45,7 +46,7 @@ def check(job: CheckJob) -> CheckResult:
 
 
 def _check_source(job: CheckJob, finder: FaceFinder) -> tuple[Face | None, list[Finding]]:
-    picture = read_image(job.source_image)
+    picture = read_first_frame(job.source_image)
     faces = finder.find(picture)
     face = choose_face(faces, job.face, job.face_at)
     if face is None:

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.face import FaceFinder, open_finder
+from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.framing import grown_square, head_box, head_square
 from fomm_cli.faces.tracking import Track, Tracker
 from fomm_cli.files.atomic import replacing
 from fomm_cli.geometry import Box, Region
 from fomm_cli.jobs import CropJob
-from fomm_cli.media.image import read_image, write_image
+from fomm_cli.media.first_frame import read_first_frame
+from fomm_cli.media.image import write_image
 from fomm_cli.media.paste import cut
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
@@ -76,7 +78,7 @@ def _from_picture(job: CropJob, finder: FaceFinder) -> list[FaceClip]:
     instant = Fraction(0)
     return [
         FaceClip(_numbered(job, place, ".png"), _growing(head_square(face.box), job), instant, instant, 1, [])
-        for place, face in enumerate(finder.find(read_image(job.inp)))
+        for place, face in enumerate(finder.find(read_first_frame(job.inp)))
     ]
 
 
@@ -129,7 +131,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _write_pictures(job: CropJob, clips: list[FaceClip]) -> None:
-    picture = read_image(job.inp)
+    picture = read_first_frame(job.inp)
     width, height = job.image_shape
     for clip in clips:
         shown: np.ndarray = fit_frame(np.ascontiguousarray(cut(picture, clip.region)), (height, width), "stretch")

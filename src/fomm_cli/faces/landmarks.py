@@ -10,6 +10,8 @@ LEFT_IRIS, RIGHT_IRIS = 468, 473
 UPPER_LIP, LOWER_LIP = 13, 14  # their inner rims
 MOUTH_CORNERS = (61, 291)
 CHEEKS = (50, 280)
+EYELIDS = ((33, 160, 159, 158, 133, 153, 145, 144), (362, 385, 386, 387, 263, 373, 374, 380))
+"""The outline of each eye, point by point."""
 OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 """Around the opening, point by point beside those of OUTER_LIPS."""
@@ -24,6 +26,10 @@ PROPORTIONS = (
     (33, 263), (133, 362), (127, 356), (172, 397), (48, 278), (168, 2), (10, 168), (33, 133), (362, 263),
 )  # fmt: skip
 """Distances that no expression changes: between the eyes, temples, jaws; of nose, forehead and eyes."""
+
+EYE_CORNERS_68 = (36, 39, 42, 45)
+INNER_LIPS_68 = (60, 61, 62, 63, 64, 65, 66, 67)
+"""The same in the 68 landmarks of face-alignment."""
 
 
 def distance(points: np.ndarray, one: int, other: int) -> np.ndarray:

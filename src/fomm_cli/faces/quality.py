@@ -12,6 +12,7 @@ from skimage.draw import polygon
 
 from fomm_cli.faces.face import Face, Pose
 from fomm_cli.faces.framing import LARGE, SMALL, framing_in
+from fomm_cli.faces.landmarks import EYE_CORNERS_68, EYELIDS, INNER_LIPS, INNER_LIPS_68, LEFT_EYE, RIGHT_EYE
 from fomm_cli.geometry import Box
 
 Mouth = Literal["closed", "slightly open", "open", "slightly open with teeth", "open with teeth"]
@@ -20,14 +21,6 @@ VERDICTS: tuple[Verdict, ...] = ("good", "fair", "poor")
 
 _TRAINED_SMALL = 0.42  # of the frame's height; 99 % of the faces in training data are larger
 _EYES_AT = 0.32  # of the face's height, from its top, where only the box is known
-_MESH_EYES = (33, 133, 263, 362)  # corners of the eyes
-_DOTS_EYES = (36, 39, 42, 45)
-_MESH_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
-_DOTS_LIPS = (60, 61, 62, 63, 64, 65, 66, 67)
-_MESH_EYELIDS = (
-    (33, 160, 159, 158, 133, 153, 145, 144),
-    (362, 385, 386, 387, 263, 373, 374, 380),
-)
 _WHITE = 0.72  # least share of the brightest colour in a white that the dullest has
 _OPEN = 0.03  # gap between the lips, in heights of the face
 _WIDE_OPEN = 0.12
@@ -145,7 +138,7 @@ def judge_start(source: Pose, driving: Pose) -> Finding:
 
 def mouth_of(picture: np.ndarray, face: Face) -> Mouth:
     """How the mouth of a face with landmarks is held in a picture, uint8 (H, W, 3)."""
-    lips = _of(face, _MESH_LIPS, _DOTS_LIPS)
+    lips = _of(face, INNER_LIPS, INNER_LIPS_68)
     gap = Box.around(lips).height / face.box.height
     if gap < _OPEN:
         return "closed"
@@ -203,7 +196,7 @@ def eye_whites(picture: np.ndarray, face: Face) -> float:
     """How much of the face are whites of the eyes, in thousandths, for a face with 478 landmarks."""
     assert face.landmarks is not None  # noqa: S101 - the callers have looked
     white = 0
-    for lids in _MESH_EYELIDS:
+    for lids in EYELIDS:
         outline = face.landmarks[list(lids)]
         rows, columns = polygon(outline[:, 1], outline[:, 0], picture.shape[:2])  # type: ignore[no-untyped-call]
         if len(rows):
@@ -254,7 +247,7 @@ def _measured(picture: np.ndarray, box: Box) -> np.ndarray:
 
 def _eyes(face: Face) -> Box:
     if face.landmarks is not None:
-        return Box.around(_of(face, _MESH_EYES, _DOTS_EYES))
+        return Box.around(_of(face, LEFT_EYE + RIGHT_EYE, EYE_CORNERS_68))
     y = face.box.top + _EYES_AT * face.box.height
     return Box(face.box.left + 0.15 * face.box.width, y, face.box.right - 0.15 * face.box.width, y)
 

@@ -13,8 +13,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request
 
-from fomm_cli import __version__
 from fomm_cli.errors import FommError
+from fomm_cli.version import __version__
 
 logger = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from fomm_cli.errors import FommError, InputError
+from fomm_cli.media.alpha import composite_over_white
 from fomm_cli.media.validate import MAX_PIXELS, check_content, check_file, check_pixels, too_large
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -43,13 +44,26 @@ _warnings_lock = threading.Lock()
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Read a picture, or the first frame of a video.
+    """Read an image file.
 
     Returns:
         uint8 (H, W, 3) RGB, turned upright by its EXIF tag, transparency over white.
 
     Raises:
-        InputError: the file is missing, empty, damaged, too large or no picture.
+        InputError: the file is missing, empty, damaged, too large or no image.
+    """
+    image = read_image_or_none(path)
+    if image is None:
+        check_content(path, "picture")
+        raise not_an_image(path)
+    return image
+
+
+def read_image_or_none(path: Path) -> np.ndarray | None:
+    """Read an image file as `read_image` does; None if the file is not an image at all.
+
+    Raises:
+        InputError: the file is missing or empty, or an image that is damaged or too large.
     """
     check_file(path, "picture")
     with _pillow(path):
@@ -62,9 +76,12 @@ def read_image(path: Path) -> np.ndarray:
         if image is not None:
             with image:
                 return _decode(path, image)
-        if _starts_as_tiff(path):
-            return _read_tiff(path)
-    return _read_video_frame(path)
+        return _read_tiff(path) if _starts_as_tiff(path) else None
+
+
+def not_an_image(path: Path) -> InputError:
+    """Build the error for a file that cannot be read as an image."""
+    return InputError(f"{path} is damaged or not a picture", "Give a PNG, JPEG, WebP, BMP, TIFF or GIF file.")
 
 
 def is_still_image(path: Path) -> bool:
@@ -114,16 +131,6 @@ def _png_info(metadata: dict[str, str]) -> PngInfo:
     for key, text in metadata.items():
         info.add_text(key.capitalize(), text)  # PNG registers Title, Comment, Author
     return info
-
-
-def composite_over_white(rgba: np.ndarray) -> np.ndarray:
-    """Lay uint8 (H, W, 4) RGBA over white and return uint8 (H, W, 3)."""
-    alpha = rgba[..., 3:]
-    if alpha.min(initial=255) == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    opaque = alpha.astype(np.uint16)
-    blended = rgba[..., :3] * opaque + 255 * (255 - opaque)
-    return ((blended + 127) // 255).astype(np.uint8)
 
 
 @contextmanager
@@ -221,17 +228,3 @@ def _full_scale(kind: np.dtype, brightest: float) -> float:
         return 1.0
     steps = (255.0, 65535.0) if np.issubdtype(kind, np.floating) else (65535.0, 2.0**31 - 1)
     return next((step for step in steps if brightest <= step), brightest)
-
-
-def _read_video_frame(path: Path) -> np.ndarray:
-    # The reader of folders needs this module, so it can only be imported late.
-    from fomm_cli.media.video.reader import open_clip
-
-    check_content(path, "picture")
-    try:
-        frames = open_clip(path, max_frames=1).frames()
-        return next(frames).image
-    except InputError as error:
-        raise InputError(
-            f"{path} is damaged or not a picture", "Give a PNG, JPEG, WebP, BMP, TIFF or GIF file."
-        ) from error

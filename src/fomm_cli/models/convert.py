@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fomm_cli.animation.animator import DEFAULT_CONFIG
 from fomm_cli.config.schema import load_config
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
 from fomm_cli.jobs import ConvertJob
 from fomm_cli.models.checkpoint import DISCRIMINATOR, read_checkpoint, write_safetensors
+from fomm_cli.models.loading import choose_config
 from fomm_cli.models.networks import load_networks
 
 
@@ -33,7 +33,7 @@ def convert(job: ConvertJob) -> ConvertResult:
         raise InputError(f"{job.target} does not end in .safetensors", "Give the target that suffix")
     given = None if job.config is None else load_config(job.config)
     checkpoint = read_checkpoint(job.checkpoint, optional=(DISCRIMINATOR,) if job.training else ())
-    config = given or checkpoint.config or load_config(DEFAULT_CONFIG)
+    config = choose_config(given, checkpoint)
     load_networks(checkpoint, config)  # a file with the wrong config inside would be worse than none
     with replacing(job.target) as part:
         write_safetensors(checkpoint, config, part, half=job.half)

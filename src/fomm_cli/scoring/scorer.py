@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from fomm_cli.animation.animator import Animator
-from fomm_cli.faces.face import FaceFinder, open_finder
+from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.landmarks import OVAL
 from fomm_cli.jobs import ScoreJob
-from fomm_cli.media.image import read_image
+from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.runtime.prefetch import prefetch
@@ -56,7 +57,7 @@ def score(job: ScoreJob, progress: Progress = lambda *_: None) -> Scored:
         FommError: a file that cannot be worked with, or no MediaPipe.
     """
     driving, result = open_clip(job.driving_video), open_clip(job.result)
-    source = None if job.source_image is None else read_image(job.source_image)
+    source = None if job.source_image is None else read_first_frame(job.source_image)
 
     def load() -> Animator:
         return Animator.load(job.checkpoint, job.config, device=job.device)

@@ -17,7 +17,8 @@ from fomm_cli.faces.quality import eye_whites, feature_contrast, mouth_of
 from fomm_cli.files.atomic import replacing
 from fomm_cli.geometry import Box
 from fomm_cli.jobs import StudyJob
-from fomm_cli.media.image import read_image, write_image
+from fomm_cli.media.first_frame import read_first_frame
+from fomm_cli.media.image import write_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import FRAME_SUFFIXES
 from fomm_cli.study.series import SIDE, SIZES, framed, place_series, size_series
@@ -84,7 +85,7 @@ def make_specimens(job: StudyJob, driving: Framing, finder: FaceFinder) -> list[
         for group, label, size, picture in _series(job, path, driving, finder):
             specimens.append(_written(folder, names, picture, (group, label, path.stem), size, finder))
     for label, path in _kinds(job.kinds):
-        known, picture = _normal(read_image(path), driving, finder)
+        known, picture = _normal(read_first_frame(path), driving, finder)
         specimens.append(_written(folder, names, picture, ("kind", label, path.stem), known, finder))
     return specimens
 
@@ -92,7 +93,7 @@ def make_specimens(job: StudyJob, driving: Framing, finder: FaceFinder) -> list[
 def _series(
     job: StudyJob, path: Path, driving: Framing, finder: FaceFinder
 ) -> Iterator[tuple[str, str, float, np.ndarray]]:
-    picture = read_image(path)
+    picture = read_first_frame(path)
     faces = finder.find(picture)
     if not faces:
         raise InputError(f"no face is found in {path}", "Give it as --kind label=picture: it is animated as it is")

@@ -13,17 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fomm_cli import __version__
 from fomm_cli.animation.animator import Animator
 from fomm_cli.batch.run import run_batch
 from fomm_cli.errors import FommError, InterruptedByUserError
-from fomm_cli.faces.face import open_finder
+from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.geometry import Box
 from fomm_cli.jobs import AnimateJob, BatchJob, StudyJob
-from fomm_cli.media.image import read_image
+from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.validate import check_exists
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
@@ -35,6 +34,7 @@ from fomm_cli.study.ratings import read_ratings
 from fomm_cli.study.report import write_report
 from fomm_cli.study.rows import NUMBERS, Row, Study, row_of
 from fomm_cli.study.views import write_view
+from fomm_cli.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ class _Judge:
         key = self._key(result, specimen, model)
         if (row := _remembered(remembered, key)) is not None and (self._job.out / view).exists():
             return row
-        source = read_image(specimen.path)
+        source = read_first_frame(specimen.path)
         write_view(self._job.out / view, source, self._driving, open_clip(result))
         scored = self._scorers[model.name].score(open_clip(result), source)
         row = _row(f"results/{name}", view.as_posix(), model.name, specimen, scored)

@@ -11,7 +11,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from fomm_cli.media.image import composite_over_white
+from fomm_cli.media.alpha import composite_over_white
 
 _MATRICES = {  # AVColorSpace -> libswscale's table; everything else counts as BT.601, as in the ffmpeg program
     1: Colorspace.ITU709,

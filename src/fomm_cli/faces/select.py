@@ -1,0 +1,38 @@
+"""Choose the face to animate among those found in an image (`--face`, `--face_at`)."""
+
+from __future__ import annotations
+
+from fomm_cli.errors import InputError
+from fomm_cli.faces.face import Face
+
+
+def choose_face(faces: list[Face], number: int | None, place: tuple[float, float] | None) -> Face | None:
+    """Choose one of the faces of an image.
+
+    Args:
+        faces: the largest first.
+        number: 1 for the largest face, 2 for the next; None for the largest.
+        place: (x, y) in pixels, inside the box of the wanted face; it goes before `number`.
+
+    Returns:
+        None where there are no faces.
+
+    Raises:
+        InputError: there are faces, but not the one that was asked for.
+    """
+    if not faces:
+        return None
+    if place is not None:
+        at_place = [face for face in faces if _holds(face, *place)]
+        if not at_place:
+            x, y = place
+            places = ", ".join(f"{face.box.centre[0]:.0f},{face.box.centre[1]:.0f}" for face in faces)
+            raise InputError(f"there is no face at --face_at {x:g},{y:g}", f"Faces were found at {places}")
+        return at_place[0]
+    if number is not None and number > len(faces):
+        raise InputError(f"there is no --face {number}: {len(faces)} found", f"Use 1 to {len(faces)}")
+    return faces[(number or 1) - 1]
+
+
+def _holds(face: Face, x: float, y: float) -> bool:
+    return face.box.left <= x <= face.box.right and face.box.top <= y <= face.box.bottom
