@@ -14,6 +14,7 @@ import pytest
 from safetensors import safe_open
 
 from fomm_cli.models.bundled import sample
+from support.interrupts import heed_interrupts
 from support.parity_data import PARITY
 
 MODEL = [f"--config={PARITY / 'tiny_first_order.yaml'}", f"--checkpoint={PARITY / 'tiny_first_order.pth.tar'}"]
@@ -44,9 +45,9 @@ def test_every_option_has_a_help_text() -> None:
 
 def test_version_and_no_command() -> None:
     assert fomm("--version").stdout.startswith("fomm ")
-    alone = fomm()
-    assert alone.returncode == 0
-    assert alone.stdout == fomm("--help").stdout
+    wrong = fomm()
+    assert wrong.returncode == 2
+    assert len(wrong.stderr.splitlines()) == 1
 
 
 def test_info_names_versions_and_devices() -> None:
@@ -102,6 +103,7 @@ def test_an_interrupted_run_leaves_nothing(number: signal.Signals, code: int, tm
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts(),
     )
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(".result*")) and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from support.interrupts import heed_interrupts
 from support.parity_data import PARITY
 
 CONFIG, CHECKPOINT = (PARITY / f"tiny_first_order{suffix}" for suffix in (".yaml", ".pth.tar"))
@@ -41,7 +42,12 @@ def command(*arguments: object) -> list[str]:
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts(),
     )
 
 
