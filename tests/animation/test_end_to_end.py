@@ -48,6 +48,7 @@ def frames_in(folder: Path) -> np.ndarray:
     return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())])
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize(("align_corners", "mode"), RECORDED)
 def test_frames_are_the_originals(align_corners: str, mode: str, inputs: Path, tmp_path: Path) -> None:
     assert animate(inputs, tmp_path / "out", "--align_corners", align_corners, *MODES[mode]) == 0
@@ -71,7 +72,7 @@ def test_json_says_what_was_done(inputs: Path, tmp_path: Path, capsys: pytest.Ca
     assert captured.err == ""
     report = json.loads(captured.out)
     assert report["frames"] == 3
-    assert report["rate"] == pytest.approx(30000 / 1001)
+    assert report["rate"] == "30000/1001"
     assert report["path"] == str(tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) == 3
 

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import MotionTemplate
-from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import plan
 from fomm_cli.batch.pool import Unit
 from fomm_cli.batch.worker import PairWorker
 from fomm_cli.cli import main
 from fomm_cli.errors import InputError
 from fomm_cli.files.hashing import sha256_of
+from fomm_cli.jobs import AnimateJob, BatchJob
 from fomm_cli.models.bundled import sample
 from support.batch_helpers import CHECKPOINT, CONFIG, MODEL, WEIGHTS
 from support.media_helpers import ffmpeg

@@ -12,6 +12,8 @@ from fomm_cli.config.schema import load_config
 from fomm_cli.models.networks import Networks
 from support.parity_data import PARITY, TINY, assert_close, assert_same_points, networks_of, recording
 
+pytestmark = pytest.mark.parity
+
 MODES = {
     "absolute": {"relative": False, "adapt_scale": False},
     "absolute_adapt": {"relative": False, "adapt_scale": True},
