@@ -11,7 +11,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from fomm_cli.animation.options import AnimateJob
 from fomm_cli.config.schema import Config
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import Backend, FaceFinder
@@ -20,6 +19,7 @@ from fomm_cli.faces.quality import judge_source
 from fomm_cli.faces.select import choose_face
 from fomm_cli.faces.tracking import FollowedFace, follow_face
 from fomm_cli.geometry import Region
+from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.resize import Fit
 from fomm_cli.media.video.reader import Clip
