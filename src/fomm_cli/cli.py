@@ -6,6 +6,8 @@ Heavy imports happen inside the commands, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import difflib
+import json
 import logging
 import signal
 import sys
@@ -20,6 +22,8 @@ from fomm_cli.commands import (
     batch,
     bench,
     check,
+    completion,
+    config,
     convert,
     crop,
     download,
@@ -32,6 +36,7 @@ from fomm_cli.commands import (
     study,
     train,
 )
+from fomm_cli.commands.terminal import MessageHandler, coloured, one_line, write_line
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.version import __version__
 
@@ -42,6 +47,8 @@ COMMANDS = (
     batch,
     bench,
     check,
+    completion,
+    config,
     convert,
     crop,
     download,
@@ -62,35 +69,54 @@ EPILOG = """\
 examples:
   fomm animate                                        animate the sample in the package
   fomm animate -s me.jpg -d talking.mp4 --audio       with the small model in the package
-  fomm animate --config vox-256 --checkpoint vox-cpk.pth.tar --source_image me.jpg
-               --driving_video talking.mp4 --relative --adapt_scale
+  fomm animate --checkpoint vox -s me.jpg -d talking.mp4
+                                                      with published weights, downloaded on first use
 """
+
+_MEANT = {
+    "--source": "--source_image",
+    "--image": "--source_image",
+    "--driving": "--driving_video",
+    "--video": "--driving_video",
+    "--result": "--result_video",
+    "--out": "--output",
+    "--gpu": "--device",
+    "--model": "--checkpoint",
+    "--weights": "--checkpoint",
+}
+"""Flags of similar tools, and what they are called here."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return the exit code."""
     arguments = _with_underscores(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     signal.signal(signal.SIGTERM, _terminate)
+    options = argparse.Namespace()
     try:
-        options = _parser().parse_args(arguments)
+        options = _parse(arguments)
+        if not hasattr(options, "run"):
+            write_line(sys.stdout, options.parser.format_help().rstrip())
+            return 0
         _set_up_messages(quiet=options.quiet, debug=debug)
-        code: int | None = options.run(options)
-    except KeyboardInterrupt:
-        return _fail("interrupted; nothing was written", EXIT_INTERRUPTED, debug=debug)
-    except FommError as error:
-        return _fail(str(error), error.exit_code, debug=debug)
-    except Exception as error:  # noqa: BLE001 - the one boundary
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return _fail(f"unexpected {text}. Please report it with the output of --debug", 1, debug=debug)
-    return code or 0
-
-
-def _fail(message: str, code: int, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    sys.stderr.write(f"fomm: error: {message}\n")
+        return options.run(options) or 0
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one boundary
+        if debug:
+            traceback.print_exc()
+        message, code = _described(error)
+    write_line(sys.stderr, f"fomm: {coloured('error: ')}{message}")
+    if "--json" in arguments and not hasattr(options, "printed"):
+        write_line(sys.stdout, json.dumps({"error": message, "exit_code": code}, indent=2))
     return code
+
+
+def _described(error: BaseException) -> tuple[str, int]:
+    """Return one line about an error, and the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; nothing was written", EXIT_INTERRUPTED
+    if isinstance(error, FommError):
+        return one_line(str(error)), error.exit_code
+    return one_line(f"unexpected {type(error).__name__}: {error}. Please report it with the output of --debug"), 1
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -110,13 +136,14 @@ def _with_underscores(arguments: Sequence[str]) -> list[str]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports wrong use in one line."""
+    """Report wrong use in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message, f"See {self.prog} --help")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = _Parser(
         prog="fomm",
         description="Animate a portrait with the motion of a video (First Order Motion Model).",
@@ -124,26 +151,53 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.set_defaults(parser=parser, root=parser)
     parser.add_argument("--version", action="version", version=f"fomm {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(commands)
     return parser
 
 
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line; without a command or action the namespace has no `run`.
+
+    Raises:
+        InputError: an unknown command or flag; the message names the one that may be meant.
+    """
+    parser = build_parser()
+    names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"] if arguments[1:] else []
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in names:
+        raise InputError(f"there is no command {arguments[0]}", f"{_did_you_mean(arguments[0], names)}See fomm --help")
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        raise _unknown_argument(unknown[0], options.parser)
+    return options
+
+
+def _unknown_argument(argument: str, parser: argparse.ArgumentParser) -> InputError:
+    name = argument.partition("=")[0]
+    if not name.startswith("-"):
+        return InputError(
+            f"unexpected argument {argument}", f"Files need a flag, such as -s IMAGE -d VIDEO. See {parser.prog} --help"
+        )
+    flags = [flag for flag in parser._option_string_actions if flag.startswith("--")]
+    meant = _MEANT.get(name)
+    hint = f"Did you mean {meant}? " if meant in flags else _did_you_mean(name, flags)
+    return InputError(f"there is no flag {name}", f"{hint}See {parser.prog} --help")
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"Did you mean {near[0]}? " if near else ""
+
+
 def _set_up_messages(*, quiet: bool, debug: bool) -> None:
-    """Send the package's log to stderr, a line each, and nobody else's."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LineFormatter())
-    logger.handlers[:] = [handler]
+    """Send the package's log to stderr, a line for each message; other packages stay silent."""
+    logger.handlers[:] = [MessageHandler()]
     logger.propagate = False
-    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+    logger.setLevel(logging.DEBUG if debug else logging.ERROR if quiet else logging.INFO)
     if not debug:
         warnings.simplefilter("ignore")
-
-
-class _LineFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"fomm: {level}{' '.join(record.getMessage().split())}{trace}"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.journal import Claim, Journal, Outcome
 from fomm_cli.batch.plan import Pair
-from fomm_cli.jobs import AnimateJob
 
 PAIR = Pair("a--b.mp4", AnimateJob(Path("a.png"), Path("b.mp4")), key="k1")
 OTHER_OPTIONS = Pair("a--b.mp4", AnimateJob(Path("a.png"), Path("b.mp4"), crf=3), key="k2")
@@ -19,7 +19,7 @@ OUTCOME = Outcome(50, 2.5, "cpu", "c0ffee", ("dark",), b"webm")
 DIES = """
 import os, sys
 from pathlib import Path
-from fomm_cli.jobs import AnimateJob
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.journal import Journal
 from fomm_cli.batch.plan import Pair
 folder = Path(sys.argv[1])

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.manifest import cross, read_csv, read_yaml
 from fomm_cli.batch.names import result_names
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import plan
 from fomm_cli.batch.ranges import cut
 from fomm_cli.errors import InputError
-from fomm_cli.jobs import AnimateJob, BatchJob
 from support.batch_helpers import make_driving, make_sources
 
 
@@ -71,11 +72,11 @@ def test_csv_of_the_original_is_understood(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("source,driving,crf\na,b,1\na,b,many\n", "line 3: crf 'many'"),
-        ("source,driving,crf\na,b,99\n", "line 2: --crf 99 is impossible"),
-        ("source,driving,colour\na,b,red\n", "line 2: colour is no option"),
+        ("source,driving,crf\na,b,99\n", "line 2: invalid --crf 99"),
+        ("source,driving,colour\na,b,red\n", "line 2: colour is not an option"),
         ("source,driving\na,b,c\n", "line 2: more values than columns"),
         ("source,driving\na,\n", "line 2: driving_video is missing"),
-        ("source,driving,device\na,b,cpu\n", "device is no option of a pair"),
+        ("source,driving,device\na,b,cpu\n", "device is not an option of a pair"),
         ("picture,driving\na,b\n", "needs the columns source and driving"),
         ("source,driving\n", "names no pairs"),
         ("", "needs the columns"),

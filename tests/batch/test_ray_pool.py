@@ -108,7 +108,8 @@ def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 RANGES = """
 import sys
 from pathlib import Path
-from fomm_cli.jobs import AnimateJob, BatchJob
+from fomm_cli.animation.options import AnimateJob
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.run import run_batch
 source, driving, out, address, checkpoint, config = sys.argv[1:]
 job = AnimateJob(Path(source), Path(driving), Path("r.mp4"), Path(checkpoint), config)

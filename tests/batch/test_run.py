@@ -19,12 +19,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch import run as run_module
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.pool import Event, Failed, Unit
 from fomm_cli.batch.run import run_batch
 from fomm_cli.batch.worker import PairWorker, answer
 from fomm_cli.cli import main
-from fomm_cli.jobs import AnimateJob, BatchJob
 from support.batch_helpers import (
     CHECKPOINT,
     CONFIG,
@@ -146,7 +147,7 @@ def test_nothing_is_overwritten_unasked(media: Path, tmp_path: Path, capsys: pyt
         (["-s", "a.png"], "--driving_video is missing"),
         (["-s", "no*.png", "-d", "d.mp4"], "nothing fits the pattern no*.png"),
         (["-s", "a.png", "-d", "d.mp4"], "none of the 1 pair(s) can be done: d.mp4 does not exist"),
-        (["-s", "a.png", "-d", "d.mp4", "--workers", "0"], "--workers 0 is impossible"),
+        (["-s", "a.png", "-d", "d.mp4", "--workers", "0"], "invalid --workers 0"),
         (["-s", "a.png", "-d", "d.mp4", "--workers", "2", "--devices", "cpu"], "exclude each other"),
         (["--pairs", "none.csv"], "none.csv cannot be read"),
     ],
@@ -335,7 +336,7 @@ def test_threads_limits_what_torch_uses(media: Path, tmp_path: Path, capsys: pyt
     assert main(["animate", *files, "--json", *MODEL]) == 0
     assert json.loads(capsys.readouterr().out)["device"] == "CPU, 1 threads"
     assert main(["animate", *files, "--threads", "0"]) == 2
-    assert "--threads 0 is impossible" in capsys.readouterr().err
+    assert "invalid --threads 0" in capsys.readouterr().err
 
 
 def test_dry_run_of_a_single_pair_writes_nothing(

@@ -195,7 +195,7 @@ def best_frame_beyond_the_end(_: Path) -> list[str]:
     return ["--best_frame", "500"]
 
 
-@case("--best_frame -1 is impossible")
+@case("invalid --best_frame -1")
 def negative_best_frame(_: Path) -> list[str]:
     return ["--best_frame", "-1"]
 
@@ -210,22 +210,22 @@ def start_beyond_the_end(_: Path) -> list[str]:
     return ["--start", "100"]
 
 
-@case("--end 1.0 is impossible")
+@case("invalid --end 1.")
 def end_before_start(_: Path) -> list[str]:
     return ["--start", "2", "--end", "1"]
 
 
-@case("--start nan is impossible")
+@case("invalid --start nan")
 def start_that_is_no_number(_: Path) -> list[str]:
     return ["--start", "nan"]
 
 
-@case("--max_frames 0 is impossible")
+@case("invalid --max_frames 0")
 def no_frames(_: Path) -> list[str]:
     return ["--max_frames", "0"]
 
 
-@case("--crf 99 is impossible")
+@case("invalid --crf 99")
 def quality_off_the_scale(_: Path) -> list[str]:
     return ["--crf", "99"]
 

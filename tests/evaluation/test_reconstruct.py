@@ -11,8 +11,8 @@ import pytest
 
 from fomm_cli import cli
 from fomm_cli.animation.animator import Animator
+from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
 from fomm_cli.evaluation.reconstruct import COPY, evaluate, reconstruct
-from fomm_cli.jobs import EvaluateJob, ReconstructJob
 from fomm_cli.media.image import write_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip

@@ -22,9 +22,9 @@ from fomm_cli import cli
 from fomm_cli.animation.animator import Animator
 from fomm_cli.config.schema import load_config
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.jobs import TrainJob
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.training.loop import train
+from fomm_cli.training.options import TrainJob
 from support.training_help import changed, sample_frames, write_training
 
 pytestmark = pytest.mark.usefixtures("one_thread")

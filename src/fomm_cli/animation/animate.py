@@ -19,13 +19,13 @@ from fomm_cli.animation.animator import REHEARSAL, Animation, Animator
 from fomm_cli.animation.autocrop import FramingOptions, choose_driving_crop, choose_source_crop
 from fomm_cli.animation.best_frame import Detector, find_best_frame, landmark_detector
 from fomm_cli.animation.driving import KEY_POINTS, Driving
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import Moment, TemplateClip, check_fits, check_options, open_footage
 from fomm_cli.animation.transfer import Smoother
 from fomm_cli.config.schema import VisualizerParams
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.geometry import Region
-from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.destination import Target
 from fomm_cli.media.drawing import draw_key_points, side_by_side
 from fomm_cli.media.first_frame import read_first_frame

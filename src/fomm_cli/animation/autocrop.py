@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.config.schema import Config
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import Backend, FaceFinder
@@ -19,7 +20,6 @@ from fomm_cli.faces.quality import judge_source
 from fomm_cli.faces.select import choose_face
 from fomm_cli.faces.tracking import FollowedFace, follow_face
 from fomm_cli.geometry import Region
-from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.resize import Fit
 from fomm_cli.media.video.reader import Clip

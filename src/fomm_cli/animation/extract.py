@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fomm_cli.animation.animate import open_driving
 from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.options import ExtractJob
 from fomm_cli.animation.template import is_template
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import missing_folder, replacing
-from fomm_cli.jobs import ExtractJob
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.runtime.device import prepare_process
 

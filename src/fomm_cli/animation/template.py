@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
 from fomm_cli.geometry import Region
-from fomm_cli.jobs import AnimateJob
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.validate import check_content, check_file
 from fomm_cli.media.video.decoder import Damage

@@ -6,25 +6,24 @@ import csv
 import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
-from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.video.reader import FRAME_SUFFIXES
+from fomm_cli.options import described
 
 Options = dict[str, Any]
 """Fields of `AnimateJob` by name."""
 
 _ALIASES = {"source": "source_image", "driving": "driving_video", "result": "result_video"}
 _PATHS = ("source_image", "driving_video", "checkpoint", "config")
-_OF_THE_RUN = ("device", "threads")  # a worker keeps them for all its pairs
 _UNUSED_COLUMNS = ("distance", "frame")  # the original's pairs lists have them, and its code ignores them
-_TYPES = {name: kind for name, kind in get_type_hints(AnimateJob).items() if name not in _OF_THE_RUN}
+_COLUMNS = {name: (option, kind) for name, (option, kind) in described(AnimateJob).items() if option.pair}
 
 
 def cross(sources: Sequence[str], drivings: Sequence[str], options: Options) -> list[AnimateJob]:
@@ -154,8 +153,9 @@ def _canonical(given: Mapping[str, object], where: str) -> Options:
     for name, value in given.items():
         plain = str(name).replace("-", "_")
         plain = _ALIASES.get(plain, plain)
-        if plain not in _TYPES and plain != "pairs":
-            raise InputError(f"{where}: {name} is no option of a pair", f"There are: {', '.join([*_ALIASES, *_TYPES])}")
+        if plain not in _COLUMNS and plain != "pairs":
+            known = ", ".join([*_ALIASES, *_COLUMNS])
+            raise InputError(f"{where}: {name} is not an option of a pair", f"There are: {known}")
         named[plain] = value
     return named
 
@@ -165,23 +165,21 @@ def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options
     options = {}
     for name, value in _canonical(given, where).items():
         if name == "pairs":
-            raise InputError(f"{where}: pairs is no option of a pair")
-        kind = _TYPES[name]
+            raise InputError(f"{where}: pairs is not an option of a pair")
+        option, kind = _COLUMNS[name]
         try:
-            options[name] = _fraction(value) if name == "fps" else TypeAdapter(kind).validate_python(value)
+            if option.parse is None or value is None or isinstance(value, list):
+                options[name] = TypeAdapter(kind).validate_python(value)
+            else:
+                options[name] = option.parse(str(value))
         except ValidationError as error:
             raise InputError(f"{where}: {name} {value!r}: {error.errors()[0]['msg']}") from error
-        except (ValueError, ZeroDivisionError) as error:
-            raise InputError(f"{where}: {name} {value!r} is not a number") from error
+        except (ValueError, ZeroDivisionError, OverflowError) as error:
+            raise InputError(f"{where}: {name}: {error}") from error
         if name in _PATHS and value is not None:
             place = _located(folder, str(value))
             options[name] = str(place) if name == "config" else Path(place)
     return options
-
-
-def _fraction(value: object) -> Fraction | None:
-    """What pydantic can only do since 2.10."""
-    return None if value is None else Fraction(str(value))
 
 
 def _located(folder: Path, name: str) -> Path | str:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
-from fomm_cli.jobs import AnimateJob
 
 _LONGEST = 100  # characters of a source's or driving video's name; file systems take 255 bytes
 

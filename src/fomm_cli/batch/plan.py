@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import check_options, open_footage
 from fomm_cli.batch.names import result_names
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.config.schema import load_config
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.files.hashing import sha256_of
-from fomm_cli.jobs import AnimateJob, BatchJob
 from fomm_cli.media.validate import check_exists
 from fomm_cli.media.video.reader import ClipInfo
 from fomm_cli.models.bundled import bundled_checkpoint

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.journal import Outcome
-from fomm_cli.jobs import AnimateJob
 
 PART = "part.mkv"
 """What a range of frames is called until it is joined."""

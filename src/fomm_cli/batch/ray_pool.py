@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fomm_cli.animation.options import AnimateJob
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.pool import Event, Failed, Finished, Unit
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.jobs import AnimateJob, BatchJob
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.journal import Claim, Journal, read_journal
 from fomm_cli.batch.local_pool import ProcessEngine
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import Pair, plan
 from fomm_cli.batch.pool import Advanced, Engine, Event, Failed, Finished, Unit
 from fomm_cli.batch.ranges import cut
 from fomm_cli.batch.report import write_reports
 from fomm_cli.errors import FommError, InterruptedByUserError
-from fomm_cli.jobs import AnimateJob, BatchJob
 
 logger = logging.getLogger(__name__)
 

@@ -26,12 +26,12 @@ from fomm_cli.animation.animate import (
 )
 from fomm_cli.animation.animator import Animator, is_out_of_memory
 from fomm_cli.animation.driving import Driving
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import SUFFIX, MotionTemplate, moments_of, open_footage
 from fomm_cli.batch.journal import Outcome
 from fomm_cli.batch.pool import PART, Failed, Finished, Report, Unit
 from fomm_cli.batch.thumbnail import thumbnail
 from fomm_cli.errors import FommError, OutOfMemoryError
-from fomm_cli.jobs import AnimateJob
 from fomm_cli.media.video.lossless import read_lossless, write_lossless
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.runtime.device import choose_device, describe_device, prepare_process

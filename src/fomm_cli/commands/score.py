@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, fields, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fomm_cli.commands.shared import Commands, add_command, fetched_checkpoint, print_result, progress_bar
-from fomm_cli.jobs import ScoreJob
+from fomm_cli.commands.shared import Commands, add_command, job_of, print_result
+from fomm_cli.commands.terminal import progress_bar
+from fomm_cli.options import from_namespace
+from fomm_cli.scoring.options import ScoreJob
 
 if TYPE_CHECKING:
     from fomm_cli.scoring.rubric import Scores
@@ -16,24 +17,11 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "score", "Score how well a result moves like its driving video, 0 to 10.", _run)
-    parser.add_argument("result", type=Path, metavar="RESULT", help="the animated video")
-    parser.add_argument(
-        "-d", "--driving_video", type=Path, required=True, metavar="VIDEO", help="what it was animated with"
-    )
-    parser.add_argument(
-        "-s", "--source_image", type=Path, metavar="PICTURE", help="what it was made from (default: its first frame)"
-    )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the curves and scores of every frame")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves over time: .png, .svg or .pdf")
-    model = parser.add_argument_group("model (asked where no face is found)")
-    model.add_argument("--checkpoint", type=Path, help="a file of weights, or a name such as vox")
-    model.add_argument("--config", help="a bundled config such as vox-256, or a YAML file")
-    model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add_command(commands, "score", "Score how well a result moves like its driving video, 0 to 10.", _run, ScoreJob)
 
 
 def _run(options: argparse.Namespace) -> None:
-    job = ScoreJob(**{field.name: getattr(options, field.name) for field in fields(ScoreJob)})
+    job = from_namespace(ScoreJob, options)
 
     from fomm_cli.scoring.export import draw_curves, summary, write_csv
     from fomm_cli.scoring.figure import require_matplotlib
@@ -41,9 +29,7 @@ def _run(options: argparse.Namespace) -> None:
 
     if job.plot is not None:
         require_matplotlib()
-    if job.checkpoint is not None:
-        checkpoint, config = fetched_checkpoint(options)
-        job = replace(job, checkpoint=checkpoint, config=config)
+    job = job_of(ScoreJob, options)
     with progress_bar(shown=not options.quiet) as progress:
         scored = score(job, progress)
     if job.csv is not None:

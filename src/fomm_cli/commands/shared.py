@@ -1,19 +1,24 @@
-"""What the commands share: a parser with the usual flags, switches, results, progress."""
+"""What the commands share: a parser with the usual flags, results, checkpoints by name."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from fomm_cli.commands.terminal import MessageHandler, print_text, progress_bar, write_line
+from fomm_cli.options import add_options, from_namespace
 
 if TYPE_CHECKING:
-    from fomm_cli.animation.animate import Progress
+    from _typeshed import DataclassInstance
+
+J = TypeVar("J", bound="DataclassInstance")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse gives it no public name
 
@@ -23,119 +28,82 @@ def add_command(
     name: str,
     text: str,
     run: Callable[[argparse.Namespace], int | None],
+    job: type[DataclassInstance] | None = None,
     *,
     json_flag: bool = True,
+    leave_out: tuple[str, ...] = (),
 ) -> argparse.ArgumentParser:
-    """A command with the flags that all have; `run` gets its options and may return an exit code."""
+    """Add a command with the options of a job and the flags that all have.
+
+    Args:
+        commands: the parser's commands.
+        name: of the command.
+        text: one sentence for `--help`.
+        run: gets the parsed options and may return an exit code.
+        job: the dataclass whose annotated fields become flags.
+        json_flag: whether `--json` prints the result as JSON.
+        leave_out: fields of the job that are no flags.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
+    if job is not None:
+        add_options(parser, job, leave_out=leave_out)
     common = parser.add_argument_group("messages")
     common.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     if json_flag:
         common.add_argument("--json", action="store_true", help="print the result as JSON")
-    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    common.add_argument("--debug", action="store_true", help="show details and the traceback of an error")
     return parser
 
 
-def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
-    """A flag that is on, with its `--no-` twin."""
-    group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=True, help=text)
-    group.add_argument(f"--no_{name}", dest=name, action="store_false", help=argparse.SUPPRESS)
-
-
-def add_face_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """The flags that say which face, and what finds it."""
-    group = parser.add_argument_group("faces")
-    group.add_argument("--face", type=int, metavar="N", help="which face of the source: 1 is the largest (default)")
-    group.add_argument("--face_at", type=_point, metavar="X,Y", help="the face of the source at this pixel")
-    add_backend_option(group)
-    return group
-
-
-def add_backend_option(group: argparse._ActionsContainer) -> None:
-    """The flag that says what finds faces."""
-    group.add_argument(
-        "--face_backend", choices=("auto", "mediapipe", "face-alignment", "builtin"), default="auto",
-        help="what finds faces (default: the first of them that works)",
-    )  # fmt: skip
-
-
-def add_device_options(group: argparse._ActionsContainer) -> None:
-    """The flags that say what to compute on."""
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    group.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="the same as --device cpu")
-
-
-def add_align_corners(group: argparse._ActionsContainer) -> None:
-    """The flag that says how pictures are sampled."""
-    group.add_argument(
-        "--align_corners", type=_boolean, default=True, metavar="{true,false}",
-        help="true (default) samples as the weights were trained, false as the original does on today's PyTorch",
-    )  # fmt: skip
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
-
-
-def _point(text: str) -> tuple[float, float]:
-    x, y = text.split(",")
-    return float(x), float(y)
-
-
 def print_result(options: argparse.Namespace, data: dict[str, Any], text: str) -> None:
-    """To stdout: `data` with --json, else `text`, nothing with --quiet."""
+    """Write to stdout: `data` with --json, else `text`, nothing with --quiet."""
+    options.printed = True
     if options.json:
-        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+        write_line(sys.stdout, json.dumps({**data, "warnings": _warnings()}, indent=2))
     else:
         print_text(options, text)
 
 
-def print_text(options: argparse.Namespace, text: str) -> None:
-    """To stdout, or nowhere with --quiet."""
-    if not options.quiet:
-        sys.stdout.write(text + "\n")
+def _warnings() -> list[str]:
+    handlers = logging.getLogger("fomm_cli").handlers
+    return [text for handler in handlers if isinstance(handler, MessageHandler) for text in handler.warnings]
 
 
 def as_json(result: Any) -> dict[str, Any]:
-    """The fields of a record as plain values: paths and exact fractions become text."""
+    """Return the fields of a record as plain values."""
     return plain(asdict(result))
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
-    """The values as JSON has them."""
-    return {key: str(value) if isinstance(value, (Path, Fraction)) else value for key, value in values.items()}
+    """Return the values as JSON has them: paths become text, exact fractions numbers."""
+    return {key: _plain(value) for key, value in values.items()}
 
 
-@contextmanager
-def progress_bar(*, shown: bool, unit: str = "frame") -> Iterator[Progress]:
-    """A bar for each stage on stderr, where that is a terminal."""
-    from tqdm import tqdm
+def _plain(value: object) -> object:
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    return str(value) if isinstance(value, Path) else value
 
-    bars: dict[str, tqdm[NoReturn]] = {}
 
-    def progress(stage: str, done: int, total: int | None) -> None:
-        if stage not in bars:
-            # None: tqdm stays silent unless stderr is a terminal
-            bars[stage] = tqdm(
-                desc=stage, total=total, unit=unit, unit_scale=unit == "B", disable=None if shown else True
-            )
-        bars[stage].total = total  # a batch learns it on the way
-        bars[stage].update(done - bars[stage].n)
-
-    try:
-        yield progress
-    finally:
-        for bar in bars.values():
-            bar.close()
+def job_of(kind: type[J], options: argparse.Namespace, **given: object) -> J:
+    """Build the job that the options ask for; a checkpoint that is a name is downloaded and brings its config."""
+    job = from_namespace(kind, options, **given)
+    if getattr(job, "checkpoint", None) is None:
+        return job
+    checkpoint, config = fetched_checkpoint(options)
+    return replace(job, checkpoint=checkpoint, config=config)
 
 
 def fetched_checkpoint(options: argparse.Namespace) -> tuple[Path, str | None]:
-    """The file of `--checkpoint`, downloaded under a progress bar if it is a name, and the config to use."""
+    """Return the file of `--checkpoint`, downloaded under a progress bar if it is a name, and the config to use."""
     from fomm_cli.models.download import resolve_checkpoint
 
     with progress_bar(shown=not options.quiet, unit="B") as progress:
         path, config = resolve_checkpoint(options.checkpoint, progress)
     return path, options.config or config
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 frame``, ``2 frames``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -500,6 +500,21 @@ def config_names() -> list[str]:
     return sorted(_bundled())
 
 
+def config_text(name: str) -> str:
+    """Return the YAML text of a bundled config, comments included.
+
+    Raises:
+        InputError: there is no bundled config of that name.
+    """
+    path = _bundled().get(name.removesuffix(".yaml"))
+    if path is None:
+        raise InputError(
+            f"there is no bundled config {name}",
+            f"{_did_you_mean(name, config_names())}Bundled: {', '.join(config_names())}",
+        )
+    return path.read_text(encoding="utf-8")
+
+
 def load_config(name_or_path: str) -> Config:
     """Load a bundled config by name, with or without ``.yaml``, or any config file by path; a file wins.
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from fomm_cli.engines.onnx_export import NETWORKS, export_onnx, require_packages
+from fomm_cli.engines.options import ExportJob
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
-from fomm_cli.jobs import ExportJob
 from fomm_cli.models.loading import load_model
 
 

@@ -27,10 +27,11 @@ import torch
 
 from fomm_cli.animation.animate import Files, Progress, animate_by, open_driving
 from fomm_cli.animation.animator import REHEARSAL, Animation, Animator
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.engines import onnx_export
 from fomm_cli.engines import openvino as openvino_engine
 from fomm_cli.errors import FommError
-from fomm_cli.jobs import AnimateJob, BenchJob
+from fomm_cli.evaluation.options import BenchJob
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
 from fomm_cli.media.video.reader import open_clip

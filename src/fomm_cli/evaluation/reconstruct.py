@@ -23,9 +23,9 @@ from fomm_cli.animation.autocrop import is_about_faces
 from fomm_cli.animation.best_frame import Detector, landmark_detector
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_scores
+from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.files.atomic import replacing
-from fomm_cli.jobs import EvaluateJob, ReconstructJob
 from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import Face, FaceFinder
+from fomm_cli.faces.options import CheckJob
 from fomm_cli.faces.quality import Finding, Verdict, judge_position, judge_size, judge_source, judge_start, worst
 from fomm_cli.faces.select import choose_face
-from fomm_cli.jobs import CheckJob
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.video.reader import open_clip

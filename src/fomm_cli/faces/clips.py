@@ -15,10 +15,10 @@ from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.framing import grown_square, head_box, head_square
+from fomm_cli.faces.options import CropJob
 from fomm_cli.faces.tracking import Track, Tracker
 from fomm_cli.files.atomic import replacing
 from fomm_cli.geometry import Box, Region
-from fomm_cli.jobs import CropJob
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.image import write_image
 from fomm_cli.media.paste import cut

@@ -1,9 +1,11 @@
-"""Where downloaded files are kept."""
+"""The folder that keeps downloaded files and what was said already."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -16,3 +18,18 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "fomm"
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "fomm"
+
+
+def once_a_day(name: str) -> bool:
+    """Return whether a hint has not been given in the last 24 hours, and remember that it is given now.
+
+    Where nothing can be remembered the answer is True.
+    """
+    mark = cache_folder() / f"{name}.said"
+    with suppress(OSError):
+        if time.time() - mark.stat().st_mtime < 24 * 3600:
+            return False
+    with suppress(OSError):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    return True

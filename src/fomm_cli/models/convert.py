@@ -8,10 +8,10 @@ from pathlib import Path
 from fomm_cli.config.schema import load_config
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
-from fomm_cli.jobs import ConvertJob
 from fomm_cli.models.checkpoint import DISCRIMINATOR, read_checkpoint, write_safetensors
 from fomm_cli.models.loading import choose_config
 from fomm_cli.models.networks import load_networks
+from fomm_cli.models.options import ConvertJob
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from fomm_cli.animation.animator import Animator
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.landmarks import OVAL
-from fomm_cli.jobs import ScoreJob
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
@@ -22,6 +21,7 @@ from fomm_cli.runtime.prefetch import prefetch
 from fomm_cli.scoring.curves import curves
 from fomm_cli.scoring.keypoint_motion import FLOW_SIDE, PointTrack, score_points
 from fomm_cli.scoring.measurements import FaceTrack, still_face, track_face
+from fomm_cli.scoring.options import ScoreJob
 from fomm_cli.scoring.rubric import Scores, matched, score_faces
 
 Progress = Callable[[str, int, int | None], None]

@@ -16,11 +16,11 @@ from fomm_cli.faces.framing import Framing, framing_in
 from fomm_cli.faces.quality import eye_whites, feature_contrast, mouth_of
 from fomm_cli.files.atomic import replacing
 from fomm_cli.geometry import Box
-from fomm_cli.jobs import StudyJob
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.image import write_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import FRAME_SUFFIXES
+from fomm_cli.study.options import StudyJob
 from fomm_cli.study.series import SIDE, SIZES, framed, place_series, size_series
 
 

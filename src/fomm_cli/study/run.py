@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.options import AnimateJob
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.run import run_batch
 from fomm_cli.errors import FommError, InterruptedByUserError
 from fomm_cli.faces.detectors.opening import open_finder
@@ -21,7 +23,6 @@ from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.geometry import Box
-from fomm_cli.jobs import AnimateJob, BatchJob, StudyJob
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.validate import check_exists
 from fomm_cli.media.video.reader import Clip, open_clip
@@ -29,6 +30,7 @@ from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.scoring.figure import require_matplotlib
 from fomm_cli.scoring.measurements import FaceTrack
 from fomm_cli.scoring.scorer import Scored, Scorer
+from fomm_cli.study.options import StudyJob
 from fomm_cli.study.portraits import Specimen, make_specimens
 from fomm_cli.study.ratings import read_ratings
 from fomm_cli.study.report import write_report

@@ -8,6 +8,7 @@ from PIL import Image, ImageFilter
 from fomm_cli.errors import InputError
 from fomm_cli.faces.framing import FACE_ASPECT, Framing, face_size
 from fomm_cli.geometry import Box
+from fomm_cli.options import invalid
 
 SIDE = 512
 """Of the pictures, in pixels."""
@@ -34,9 +35,7 @@ def size_series(driving: Framing, sizes: dict[str, float]) -> dict[str, Framing]
     series = {}
     for name, ratio in sizes.items():
         if not 0.05 <= ratio <= 5:
-            raise InputError(
-                f"--sizes {name}={ratio:g} is impossible", "Allowed: 0.05 to 5 heights of the driving face"
-            )
+            raise invalid("sizes", f"{name}={ratio:g}", "0.05 to 5 heights of the driving face")
         series[name] = Framing(min(_LARGEST, driving.height * ratio), driving.x, driving.y)
     return series
 

@@ -48,9 +48,7 @@ def find_videos(folder: Path) -> list[Path]:
         InputError: there is no such folder, or nothing in it.
     """
     if not folder.is_dir():
-        raise InputError(
-            f"there is no folder {folder}", "dataset_params.root_dir must hold the videos in train/ and test/"
-        )
+        raise InputError(f"there is no folder {folder}", "Give --data FOLDER with the videos in train/ and test/")
     paths = [path for path in folder.iterdir() if path.is_dir() or path.suffix.lower() in SUFFIXES]
     found = sorted(path for path in paths if not path.name.startswith("."))
     if not found:

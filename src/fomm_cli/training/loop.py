@@ -19,7 +19,6 @@ from torch import nn
 from fomm_cli.config.schema import Config, load_config
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
-from fomm_cli.jobs import TrainJob
 from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.runtime.device import describe_device
@@ -29,6 +28,7 @@ from fomm_cli.training.dataset import PairDataset
 from fomm_cli.training.discriminator import MultiScaleDiscriminator
 from fomm_cli.training.distributed import Processes, joined_processes
 from fomm_cli.training.log import SilentLog, TrainingLog
+from fomm_cli.training.options import TrainJob
 from fomm_cli.training.perceptual import load_perceptual
 from fomm_cli.training.preview import training_grid
 from fomm_cli.training.step import Trainer
@@ -92,9 +92,9 @@ class _Training:
         state = _read_state(job.log_dir / LAST) if job.resume else None
         _check_is_free(job)
         self._config = config = _choose_config(job)
-        _check_config(config, processes)
+        _check_config(config, processes, job.data)
         train = config.train_params
-        root = Path(config.dataset_params.root_dir or "")
+        root = job.data or Path(config.dataset_params.root_dir or "")
         self._data = PairDataset(config.dataset_params, root / "train", batch_size=train.batch_size, seed=train.seed)
         self._steps_per_epoch = self._data.steps_per_epoch(train.num_repeats)
         self._total = train.num_epochs * self._steps_per_epoch
@@ -271,11 +271,11 @@ def _choose_config(job: TrainJob) -> Config:
     return config
 
 
-def _check_config(config: Config, processes: Processes) -> None:
-    """Refuse what cannot be trained."""
+def _check_config(config: Config, processes: Processes, folder: Path | None) -> None:
+    """Raise InputError if a config, with the videos in `folder`, cannot be trained."""
     data, train = config.dataset_params, config.train_params
-    if data.root_dir is None:
-        raise InputError("the config names no videos", "Set dataset_params.root_dir to a folder with train/ and test/")
+    if data.root_dir is None and folder is None:
+        raise InputError("the config names no videos", "Give --data FOLDER with train/ and test/")
     if not train.lr_generator and not train.lr_kp_detector:
         raise InputError(
             "lr_generator and lr_kp_detector are both 0: nothing would be trained", "Raise one of them in train_params"

@@ -1,0 +1,136 @@
+"""Options of `fomm animate` and `fomm motion extract`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fomm_cli.errors import InputError
+from fomm_cli.faces.options import FaceAt, FaceBackend, FaceNumber, check_one_face
+from fomm_cli.media.options import End, Fit, Fps, MaxFrames, Start, check_times
+from fomm_cli.models.options import AlignCorners, Checkpoint, ConfigName
+from fomm_cli.options import MOST, Option, check_bounds
+from fomm_cli.runtime.options import Device, EngineName, Precision, Threads
+from fomm_cli.runtime.precision import check_precision
+
+_FILES = "files (without source and driving: a sample in the package)"
+
+
+@dataclass(frozen=True)
+class AnimateJob:
+    """Animate a source image by a driving video. Times are seconds of the driving video; frames count from 0."""
+
+    source_image: Annotated[Path, Option("the portrait to animate", short="-s", metavar="IMAGE", group=_FILES)]
+    driving_video: Annotated[
+        Path,
+        Option("a video, folder of frames, image or motion template", short="-d", metavar="VIDEO", group=_FILES),
+    ]
+    result_video: Annotated[
+        Path | None,
+        Option(
+            ".mp4, .webm, .mov, .gif, or a folder or name_%05d.png for lossless frames; replaces an existing file "
+            "(default: result.mp4)",
+            short="-o", aliases=("output",), metavar="FILE", group=_FILES,
+        ),
+    ] = None  # fmt: skip
+    checkpoint: Checkpoint = None
+    config: ConfigName = None
+    relative: Annotated[
+        bool,
+        Option(
+            "transfer the motion since the initial frame (default), or the pose itself",
+            shortcuts={"absolute": False}, group="motion",
+        ),
+    ] = True  # fmt: skip
+    adapt_scale: Annotated[
+        bool, Option("scale the motion to the size of the source's face (default), or do not", group="motion")
+    ] = True
+    find_best_frame: Annotated[bool, Option("start from the frame most like the source", group="motion")] = False
+    best_frame: Annotated[
+        int | None,
+        Option("start from this driving frame, counted from 0", metavar="N", low=0, high=MOST, group="motion"),
+    ] = None
+    motion_scale: Annotated[
+        float,
+        Option(
+            "multiply relative motion",
+            metavar="X", low=0, high=10, expected="0 (no motion) to 10; 1 is the motion of the driving video",
+            group="motion",
+        ),
+    ] = 1.0  # fmt: skip
+    smooth: Annotated[bool, Option("smooth the motion over time, against jitter", group="motion")] = False
+    start: Start = 0.0
+    end: End = None
+    max_frames: MaxFrames = None
+    fit: Fit = "stretch"
+    fps: Fps = None
+    face: FaceNumber = None
+    face_at: FaceAt = None
+    face_backend: FaceBackend = "auto"
+    crop: Annotated[
+        Literal["auto", "none", "source", "driving", "both"],
+        Option(
+            "what is cropped to its face (default: auto, what is framed unlike the training data, for face models)",
+            group="faces",
+        ),
+    ] = "auto"
+    paste_back: Annotated[bool, Option("put the animated face back into the whole image", group="faces")] = False
+    audio: Annotated[bool, Option("carry over the audio of the driving video", group="output")] = False
+    crf: Annotated[
+        int | None,
+        Option(
+            "quality of the encoding: 0 is best, 51 worst",
+            metavar="N", low=0, high=51, expected="0 (best) to 51", group="output",
+        ),
+    ] = None  # fmt: skip
+    visualize: Annotated[
+        bool, Option("also write source, driving and result side by side, with keypoints", group="output")
+    ] = False
+    device: Device = "auto"
+    engine: EngineName = "torch"
+    precision: Precision = "auto"
+    threads: Threads = None
+    align_corners: AlignCorners = True
+
+    def __post_init__(self) -> None:
+        """Validate the options; raise InputError on an impossible combination."""
+        check_bounds(self)
+        check_times(self.start, self.end)
+        if self.find_best_frame and self.best_frame is not None:
+            raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
+        check_one_face(self.face, self.face_at)
+        if self.motion_scale != 1 and not self.relative:
+            raise InputError("--motion_scale multiplies relative motion", "Leave out --absolute")
+        check_precision(self.engine, self.precision)
+
+
+@dataclass(frozen=True)
+class ExtractJob:
+    """Save the motion of a driving video as a motion template."""
+
+    driving_video: Annotated[
+        Path, Option("a video, folder of frames or image", short="-d", metavar="VIDEO", group="files")
+    ]
+    output: Annotated[Path, Option("the motion template to write", short="-o", metavar="FILE", group="files")] = Path(
+        "motion.npz"
+    )
+    checkpoint: Checkpoint = None
+    config: ConfigName = None
+    start: Start = 0.0
+    end: End = None
+    max_frames: MaxFrames = None
+    fit: Fit = "stretch"
+    fps: Fps = None
+    crop: Annotated[
+        Literal["auto", "none", "driving"],
+        Option("crop to the face (default: auto, if framed unlike the training data, for face models)", group="faces"),
+    ] = "auto"
+    face_backend: FaceBackend = "auto"
+    device: Device = "auto"
+    threads: Threads = None
+
+    def __post_init__(self) -> None:
+        """Validate the options; raise InputError on an impossible combination."""
+        check_bounds(self)
+        check_times(self.start, self.end)
