@@ -40,7 +40,7 @@ def main(folder: Path, checkpoint: Path) -> None:
     animation = animator.start(
         portrait.astype(np.float32) / 255, clip[FIRST], relative=True, adapt_scale=True, motion_scale=STRENGTH
     )
-    driving = [animation.render(frame[None]).images[0] for frame in clip[FIRST : FIRST + COUNT]]
+    driving = [animation.step(frame) for frame in clip[FIRST : FIRST + COUNT]]
     with open_writer(
         SAMPLES / "driving.mp4", (SIDE, SIDE), RATE, {"title": "Synthetic media: made with fomm"}
     ) as video:

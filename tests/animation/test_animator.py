@@ -92,12 +92,12 @@ def test_out_of_memory_halves_the_batch(limit: int, batches: list[int]) -> None:
     expected = model.start(INPUTS["source_256"], INPUTS["driving"][0], relative=True, adapt_scale=True)
     small = _SmallMemory(model.networks.kp_detector, limit)
     animation = model.start(INPUTS["source_256"], INPUTS["driving"][0], relative=True, adapt_scale=True)
-    frames = expected.render(INPUTS["driving"]).images
+    frames = [frame.image for frame in expected.frames(model.batches(INPUTS["driving"]))]
     object.__setattr__(model.networks, "kp_detector", small)
-    rendered = animation.render(INPUTS["driving"])
+    animated = list(animation.frames(model.batches(INPUTS["driving"])))
     assert small.batches == batches
-    assert rendered.images.shape == frames.shape
-    assert rendered.key_points.shape == (4, 10, 2)
+    assert [frame.image.shape for frame in animated] == [frame.shape for frame in frames]
+    assert all(frame.keypoints is not None and frame.keypoints.shape == (10, 2) for frame in animated)
 
 
 def test_out_of_memory_with_one_frame_says_what_to_do() -> None:
@@ -105,7 +105,7 @@ def test_out_of_memory_with_one_frame_says_what_to_do() -> None:
     animation = model.start(INPUTS["source_256"], INPUTS["driving"][0], relative=True, adapt_scale=True)
     object.__setattr__(model.networks, "kp_detector", _SmallMemory(model.networks.kp_detector, 0))
     with pytest.raises(FommError, match="not enough memory for one frame") as raised:
-        animation.render(INPUTS["driving"])
+        animation.step(INPUTS["driving"][0])
     assert "--cpu" in raised.value.next_step
 
 

@@ -19,7 +19,7 @@ from fomm_cli.faces.tracking import follow_face
 from fomm_cli.geometry import Box, Region
 from fomm_cli.media.paste import PasteBack, cut, fitted_region
 from fomm_cli.media.resize import Fit, fit_source
-from fomm_cli.runtime.prefetch import batched
+from fomm_cli.runtime.threads import batched
 from support.portraits import (
     HOPPER_FACE,
     PARITY,

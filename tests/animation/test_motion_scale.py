@@ -17,7 +17,7 @@ def test_the_strength_multiplies_the_motion_and_one_changes_nothing() -> None:
     source, driving = recorded.key_points("kp_source"), recorded.key_points("kp_driving")
 
     def moved(strength: float) -> KeyPoints:
-        return MotionTransfer.between(source, driving[0:1], relative=True, adapt_scale=True, strength=strength)(
+        return MotionTransfer.between(source, driving[0:1], relative=True, adapt_scale=True, motion_scale=strength)(
             driving[2:3]
         )
 

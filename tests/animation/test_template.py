@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import MotionTemplate
+from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import plan
 from fomm_cli.batch.pool import Unit
 from fomm_cli.batch.worker import PairWorker
 from fomm_cli.cli import main
 from fomm_cli.errors import InputError
 from fomm_cli.files.hashing import sha256_of
-from fomm_cli.jobs import AnimateJob, BatchJob
 from fomm_cli.models.bundled import sample
 from support.batch_helpers import CHECKPOINT, CONFIG, MODEL, WEIGHTS
 from support.media_helpers import ffmpeg
@@ -108,15 +109,15 @@ def test_saving_and_loading_lose_nothing(template: Path, tmp_path: Path) -> None
     first = MotionTemplate.load(template)
     first.save(tmp_path / "again")
     again = MotionTemplate.load(tmp_path / "again")
-    assert torch.equal(again.key_points.value, first.key_points.value)
-    assert replace(again, key_points=first.key_points) == first
+    assert torch.equal(again.keypoints.value, first.keypoints.value)
+    assert replace(again, keypoints=first.keypoints, name=first.name) == first
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--audio",), "--audio needs the sound or the pictures"),
-        (("--visualize",), "--visualize needs the sound or the pictures"),
+        (("--audio",), "--audio needs the audio or the frames"),
+        (("--visualize",), "--visualize needs the audio or the frames"),
         (("--crop", "both"), "fomm motion extract --crop driving"),
         (("--best_frame", "8"), "Use 0 to 7"),
         (("--start", "9"), "has no frame from second 9"),

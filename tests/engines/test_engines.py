@@ -20,7 +20,7 @@ from fomm_cli import Animator
 from fomm_cli.cli import main
 from fomm_cli.config.schema import Config
 from fomm_cli.engines.cpu_layers import DoublingBlock, HeadConv2d, MatrixConv2d, WinogradConv2d, lightened
-from fomm_cli.engines.engine import Painter
+from fomm_cli.engines.engine import Decoder
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.errors import InputError
 from fomm_cli.models.layers import WIDE, DownBlock, ResBlock, UpBlock, head
@@ -72,20 +72,20 @@ def psnr(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 @torch.inference_mode()
-def assert_parity(name: str, paint: Painter) -> None:
+def assert_parity(name: str, decode: Decoder) -> None:
     for prefix, prediction in recorded_frames(name):
-        frame = paint(recording(name).key_points(prefix))
+        frame = decode(recording(name).key_points(prefix)).frames
         torch.testing.assert_close(frame, prediction, rtol=0, atol=TOLERANCE)
 
 
 @torch.inference_mode()
-def started(name: str, engine: str, precision: str = "fp32", sha256: str = "") -> Painter:
+def started(name: str, engine: str, precision: str = "fp32", sha256: str = "") -> Decoder:
     recorded = recording(name)
     opened = open_engine(engine, precision, model_of(name, sha256))
     points = recorded.key_points("kp_source")
     if not opened.ready:
         opened.calibrate(recorded["source"], points, (recorded.key_points("kp_driving")[t : t + 1] for t in range(4)))
-    return opened.start(recorded["source"], points)
+    return opened.encode(recorded["source"], points)
 
 
 @pytest.mark.parity
@@ -111,9 +111,9 @@ def test_openvino_in_float32_is_the_original(name: str) -> None:
 @pytest.mark.parametrize("name", TINY)
 @torch.inference_mode()
 def test_half_precision_looks_the_same(name: str, precision: str) -> None:
-    paint = started(name, "torch", precision)
+    decode = started(name, "torch", precision)
     for prefix, prediction in recorded_frames(name):
-        frame = paint(recording(name).key_points(prefix))
+        frame = decode(recording(name).key_points(prefix)).frames
         assert frame.dtype == torch.float32
         assert not torch.equal(frame, prediction)
         assert psnr(frame, prediction) >= 40
@@ -123,16 +123,16 @@ def test_half_precision_looks_the_same(name: str, precision: str) -> None:
 @torch.inference_mode()
 def test_int8_looks_the_same_and_is_kept(cache: Path) -> None:
     name = "tiny_single_jacobian"
-    paint = started(name, "openvino", "int8", sha256="c0ffee")
+    decode = started(name, "openvino", "int8", sha256="c0ffee")
     for prefix, prediction in recorded_frames(name):
-        frame = paint(recording(name).key_points(prefix))
+        frame = decode(recording(name).key_points(prefix)).frames
         assert psnr(frame, prediction) >= 35
         assert (frame - prediction).abs().max() > 1e-4
     assert len(list((cache / "engines").glob("openvino-int8-*/paint.xml"))) == 1
     kept = open_engine("openvino", "int8", model_of(name, "c0ffee"))
     assert kept.ready
-    again = kept.start(recording(name)["source"], recording(name).key_points("kp_source"))
-    assert torch.equal(again(recording(name).key_points(prefix)), frame)
+    again = kept.encode(recording(name)["source"], recording(name).key_points("kp_source"))
+    assert torch.equal(again(recording(name).key_points(prefix)).frames, frame)
     assert not open_engine("openvino", "int8", model_of(name, "other weights")).ready
 
 
@@ -149,7 +149,7 @@ def test_int8_looks_the_same_and_is_kept(cache: Path) -> None:
 @torch.inference_mode()
 def test_models_with_skips(engine: tuple[str, str, float]) -> None:
     name, precision, tolerance = engine
-    paints = []
+    frames = []
     for each in (("torch", "fp32"), (name, precision)):
         model = with_skips()
         opened = open_engine(*each, model)
@@ -158,9 +158,9 @@ def test_models_with_skips(engine: tuple[str, str, float]) -> None:
         moved = replace(points, value=points.value * 0.9 + 0.05)
         if not opened.ready:
             opened.calibrate(source, points, [points, moved])
-        paints.append(opened.start(source, points)(moved))
-    assert (paints[0] - paints[1]).abs().max() <= tolerance
-    assert (paints[0] - paints[1]).square().mean() <= 1e-4  # 40 dB
+        frames.append(opened.encode(source, points)(moved).frames)
+    assert (frames[0] - frames[1]).abs().max() <= tolerance
+    assert (frames[0] - frames[1]).square().mean() <= 1e-4  # 40 dB
 
 
 def with_skips() -> LoadedModel:
@@ -200,9 +200,12 @@ def test_export_writes_files_for_other_programs(tmp_path: Path, capsys: pytest.C
         torch.testing.assert_close(torch.from_numpy(found), points[-1].value, rtol=0, atol=TOLERANCE)
     features, thumbnail = sessions["encoder"].run(None, {"picture": source})
     given = {"source_value": points[0].value.numpy(), "driving_value": points[1].value.numpy()}
-    (frames,) = sessions["generator"].run(None, {"features": features, "thumbnail": thumbnail, **given})
-    wanted = networks.generator(torch.from_numpy(source), *points)
-    torch.testing.assert_close(torch.from_numpy(frames), wanted, rtol=0, atol=TOLERANCE)
+    found = sessions["generator"].run(None, {"features": features, "thumbnail": thumbnail, **given})
+    encoded = networks.generator.encode(torch.from_numpy(source))
+    motion = networks.generator.motion(encoded, *points)
+    wanted = (networks.generator.decode(encoded, motion), motion.deformation, motion.occlusion_map)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(torch.from_numpy(one), other, rtol=0, atol=TOLERANCE)
 
 
 @needs_onnx

@@ -41,4 +41,4 @@ def test_full_size_model_is_the_originals(full_checkpoint: Path, align_corners: 
     prediction = recorded[f"align_corners={align_corners}/prediction"]
     assert_close(networks.generator.decode(encoded, motion), prediction)
     engine = open_engine("torch", "fp32", LoadedModel(networks, config, torch.device("cpu"), ""))
-    assert_close(engine.start(source, kp_source)(transferred), prediction)
+    assert_close(engine.encode(source, kp_source)(transferred).frames, prediction)

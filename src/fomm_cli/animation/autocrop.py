@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import PurePosixPath
@@ -23,11 +23,10 @@ from fomm_cli.geometry import Region
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.resize import Fit
 from fomm_cli.media.video.reader import Clip
-from fomm_cli.runtime.prefetch import prefetch
+from fomm_cli.progress import Progress, silent
+from fomm_cli.runtime.threads import prefetch
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int | None], None]
 
 _NOT_FACES = ("taichi", "fashion", "bair", "mgif", "moving-gif")
 _GLANCES = 1  # a second, to see whether a driving video is framed well
@@ -103,9 +102,7 @@ def is_about_faces(config: Config) -> bool:
 
 
 @contextmanager
-def _search(
-    job: FramingOptions, config: Config, device: str, progress: Progress = lambda *_: None
-) -> Iterator[_Search]:
+def _search(job: FramingOptions, config: Config, device: str, progress: Progress = silent) -> Iterator[_Search]:
     with open_finder(job.face_backend, device) as finder:
         yield _Search(job, config.dataset_params.frame_shape[:2], finder, progress)
 

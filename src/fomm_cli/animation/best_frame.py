@@ -1,4 +1,4 @@
-"""Finding the driving frame whose pose is most like the source's (`--find_best_frame`)."""
+"""Find the driving frame whose pose is most like the source's (`--find_best_frame`)."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 from fomm_cli.animation.transfer import hull_area
 from fomm_cli.faces.face import FaceFinder
 
-Detector = Callable[[np.ndarray], np.ndarray | None]
-"""From a picture, uint8 (H, W, 3), to points (N, 2) in it, x before y; None where there are none."""
+PointDetector = Callable[[np.ndarray], np.ndarray | None]
+"""From an image, uint8 (H, W, 3), to points (N, 2) in it, x before y; None where there are none."""
 
 
-def landmark_detector(finder: FaceFinder) -> Detector:
-    """The landmarks of the largest face."""
+def landmark_detector(finder: FaceFinder) -> PointDetector:
+    """Make a detector of the landmarks of the largest face."""
 
-    def detect(picture: np.ndarray) -> np.ndarray | None:
-        faces = finder.find(picture)
+    def detect(image: np.ndarray) -> np.ndarray | None:
+        faces = finder.find(image)
         return faces[0].landmarks if faces else None
 
     return detect
 
 
 def normalized(points: np.ndarray) -> np.ndarray | None:
-    """Points (N, 2) about their mean, in units of the square root of their hull's area; None without a hull."""
+    """Centre points (N, 2) on their mean and divide them by the root of their hull's area; None without a hull."""
     centred = points[:, :2] - points[:, :2].mean(axis=0, keepdims=True)
     area = hull_area(centred)
     return centred / math.sqrt(area) if area > 0 else None
 
 
 def find_best_frame(source: np.ndarray | None, frames: Iterable[np.ndarray | None]) -> int | None:
-    """Index of the frame whose points lie closest to the source's, by squared distance after normalisation.
+    """Return the index of the frame whose points lie closest to the source's, by squared normalised distance.
 
     Args:
         source: points (N, 2 or more) of the source; None where none were found.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fomm_cli.animation.animate import open_driving
 from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.driving import open_driving
 from fomm_cli.animation.options import ExtractJob
 from fomm_cli.animation.template import is_template
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import missing_folder, replacing
 from fomm_cli.media.video.reader import open_clip
+from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.device import prepare_process
-
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class ExtractResult:
     driving_crop: str | None
 
 
-def extract(job: ExtractJob, progress: Progress = lambda *_: None) -> ExtractResult:
+def extract(job: ExtractJob, progress: Progress = silent) -> ExtractResult:
     """Do the job.
 
     Raises:
@@ -53,13 +51,13 @@ def extract(job: ExtractJob, progress: Progress = lambda *_: None) -> ExtractRes
         raise missing_folder(job.output, job.output.parent)
     prepare_process(job.threads)
     clip = open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
-    animator = Animator.load(job.checkpoint, job.config, device=job.device)
+    animator = Animator.load(job.checkpoint, job.config, device=job.device, progress=progress)
     template = open_driving(job, animator, clip, progress).record(progress)
     with replacing(job.output) as part:
         template.save(part)
     return ExtractResult(
         job.output,
-        len(template.moments),
+        len(template.timeline),
         job.output.stat().st_size,
         template.checkpoint_sha256,
         None if template.crop is None else str(template.crop),

@@ -61,11 +61,11 @@ class MotionTransfer:
     initial_jacobian_inverse: Tensor | None
     relative: bool
     scale: float
-    strength: float = 1.0
+    motion_scale: float = 1.0
 
     @classmethod
     def between(
-        cls, source: KeyPoints, initial: KeyPoints, *, relative: bool, adapt_scale: bool, strength: float = 1.0
+        cls, source: KeyPoints, initial: KeyPoints, *, relative: bool, adapt_scale: bool, motion_scale: float = 1.0
     ) -> MotionTransfer:
         """Prepare the transfer from a driving video to a source.
 
@@ -74,7 +74,7 @@ class MotionTransfer:
             initial: key points of the driving frame whose pose corresponds to the source's, B = 1.
             relative: transfer the motion since `initial` rather than the driving pose itself.
             adapt_scale: scale relative motion by the ratio of the convex hulls.
-            strength: multiplies relative motion, Jacobians included; 1 leaves it as it is, 0 takes it away.
+            motion_scale: multiplies relative motion, Jacobians included; 1 leaves it as it is, 0 takes it away.
         """
         inverse = None
         if relative and initial.jacobian is not None:
@@ -86,7 +86,7 @@ class MotionTransfer:
                     int(singular.sum()),
                 )
         scale = movement_scale(source, initial) if relative and adapt_scale else 1.0
-        return cls(source, initial, inverse, relative, scale * strength, strength)
+        return cls(source, initial, inverse, relative, scale * motion_scale, motion_scale)
 
     def __call__(self, driving: KeyPoints) -> KeyPoints:
         """Transfer a batch of driving frames; returns the key points the source is to take, B as in `driving`."""
@@ -96,8 +96,8 @@ class MotionTransfer:
         if driving.jacobian is None or self.initial_jacobian_inverse is None or self.source.jacobian is None:
             return KeyPoints(value)
         change = driving.jacobian @ self.initial_jacobian_inverse
-        if self.strength != 1:
-            change = torch.lerp(torch.eye(2, dtype=change.dtype, device=change.device), change, self.strength)
+        if self.motion_scale != 1:
+            change = torch.lerp(torch.eye(2, dtype=change.dtype, device=change.device), change, self.motion_scale)
         return KeyPoints(value, change @ self.source.jacobian)
 
 

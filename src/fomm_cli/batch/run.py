@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from fomm_cli.batch.pool import Advanced, Engine, Event, Failed, Finished, Unit
 from fomm_cli.batch.ranges import cut
 from fomm_cli.batch.report import write_reports
 from fomm_cli.errors import FommError, InterruptedByUserError
+from fomm_cli.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int | None], None]
 
 _ATTEMPTS = 3  # at a unit that fails for a reason that may pass
 _POLL = 1.0  # seconds between two looks at what other runs have done
@@ -80,7 +79,7 @@ def _foreseen(pair: Pair, known: tuple[str, str] | None, job: BatchJob) -> Plann
     return PlannedPair(pair.name, pair.job.source_image, pair.job.driving_video, pair.frames, action, reason)
 
 
-def run_batch(job: BatchJob, progress: Progress = lambda *_: None) -> BatchResult:
+def run_batch(job: BatchJob, progress: Progress = silent) -> BatchResult:
     """Make every result that is missing.
 
     Raises:

@@ -13,29 +13,22 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from fomm_cli.animation.animate import (
-    AnimatedFrame,
-    Files,
-    Progress,
-    animate_by,
-    animated_frames,
-    begin,
-    load_animator,
-    open_driving,
-    publish,
-)
-from fomm_cli.animation.animator import Animator, is_out_of_memory
-from fomm_cli.animation.driving import Driving
+from fomm_cli.animation.animate import Files, animate_with, choose_initial, load_animator, prepare_source, start
+from fomm_cli.animation.animation import AnimatedFrame, is_out_of_memory
+from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.driving import Driving, open_driving
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.animation.template import SUFFIX, MotionTemplate, moments_of, open_footage
+from fomm_cli.animation.publish import provenance, publish
+from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage
 from fomm_cli.batch.journal import Outcome
 from fomm_cli.batch.pool import PART, Failed, Finished, Report, Unit
 from fomm_cli.batch.thumbnail import thumbnail
 from fomm_cli.errors import FommError, OutOfMemoryError
 from fomm_cli.media.video.lossless import read_lossless, write_lossless
 from fomm_cli.media.video.reader import Clip
+from fomm_cli.progress import Progress
 from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
-from fomm_cli.runtime.prefetch import prefetch
+from fomm_cli.runtime.threads import prefetch
 
 _REMEMBERED = 8  # driving videos
 _NOTES = "part.json"
@@ -93,8 +86,8 @@ class PairWorker:
     def _whole(self, job: AnimateJob, unit: Unit, folder: Path, report: Report) -> Outcome:
         animator = self._animator(job)
         driving = self._driving(job, unit.driving_key, animator, folder)
-        files = Files.open(job, driving.clip)
-        result = animate_by(job, animator, driving, files, _animating(report))
+        files = Files.open(job, driving.footage)
+        result = animate_with(job, animator, driving, files, _animating(report))
         small = thumbnail(result.path)
         return Outcome(result.frames, result.seconds, result.device, result.checkpoint_sha256, (), small)
 
@@ -102,17 +95,17 @@ class PairWorker:
         animator = self._animator(job)
         driving = self._driving(job, unit.driving_key, animator, folder)
         began = time.perf_counter()
-        picture = Files.open(job, driving.clip).picture
-        beginning = begin(job, animator, driving, picture, _animating(report))
-        frames = prefetch(
-            animated_frames(driving, beginning.animation, unit.start, unit.stop), depth=2 * animator.batch_size
-        )
+        source = prepare_source(job, animator, Files.open(job, driving.footage).image)
+        initial = choose_initial(job, animator, driving, source, _animating(report))
+        animation = start(job, animator, driving, source, initial)
+        batches = driving.batches(unit.start, unit.stop)
+        frames = prefetch(animation.frames(batches), depth=2 * animator.batch_size)
         with closing(frames):
             images = (frame.image for frame in _reported(frames, report))
             count = write_lossless(folder / PART, animator.size, images)
         seconds = time.perf_counter() - began
         outcome = Outcome(count, seconds, describe_device(animator.device), animator.checkpoint_sha256)
-        notes = {**asdict(outcome), "thumbnail": "", "provenance": beginning.provenance}
+        notes = {**asdict(outcome), "thumbnail": "", "provenance": provenance(job, animator, initial)}
         (folder / _NOTES).write_text(json.dumps(notes))
         return outcome
 
@@ -129,7 +122,7 @@ class PairWorker:
             return open_driving(job, animator, _open(job))
         if key not in self._drivings:
             known = self._motion(job, key, animator, folder)
-            self._drivings[key] = Driving(_open(job), animator, job.fit, known.crop, known)
+            self._drivings[key] = open_driving(job, animator, _open(job), known=known)
             if len(self._drivings) > _REMEMBERED:
                 del self._drivings[next(iter(self._drivings))]
         return self._drivings[key]
@@ -145,7 +138,7 @@ class PairWorker:
         return MotionTemplate.load(path)
 
 
-def _open(job: AnimateJob) -> Clip:
+def _open(job: AnimateJob) -> Clip | MotionTemplate:
     return open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
 
 
@@ -155,11 +148,11 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
     files = Files.open(job)
     notes = [json.loads((part / _NOTES).read_text()) for part in parts]
     filled = [part / PART for part, note in zip(parts, notes, strict=True) if note["frames"]]
-    frames = _joined(files.clip, filled)
+    frames = _joined(files.footage, filled)
     views = [(files.target, _image)]
-    count, _, _ = publish(job, views, frames, files.clip, notes[0]["provenance"], _animating(report))
+    published = publish(job, views, frames, files.footage, notes[0]["provenance"], _animating(report))
     return Outcome(
-        count,
+        published.frames,
         sum(note["seconds"] for note in notes) + time.perf_counter() - began,
         notes[0]["device"],
         notes[0]["checkpoint"],
@@ -168,10 +161,10 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
     )
 
 
-def _joined(clip: Clip, parts: list[Path]) -> Generator[AnimatedFrame, None, None]:
+def _joined(footage: Clip | MotionTemplate, parts: list[Path]) -> Generator[AnimatedFrame, None, None]:
     images = (image for part in parts for image in read_lossless(part))
-    for moment, image in zip(moments_of(clip), images, strict=True):
-        yield AnimatedFrame(moment, image)
+    for moment, image in zip(footage.moments(), images, strict=True):
+        yield AnimatedFrame(moment.time, moment.duration, image)
 
 
 def _image(frame: AnimatedFrame) -> np.ndarray:

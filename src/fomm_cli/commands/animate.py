@@ -58,7 +58,7 @@ def _print_plan(options: argparse.Namespace, job: AnimateJob) -> None:
 
     files = Files.open(job)
     plan = {"source": job.source_image, "driving": job.driving_video, "result": files.target.shown,
-            "frames": files.clip.info.frame_count}  # fmt: skip
+            "frames": files.footage.info.frame_count}  # fmt: skip
     print_result(options, plain(plan), "{source} + {driving} -> {result}, {frames} frames".format(**plan))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from fomm_cli.files.download import Progress
+    from fomm_cli.progress import Progress
 
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 _BYTES = "B"

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
-from fomm_cli.engines.engine import Engine, Painter, each_alone, forget_layers, workers_on_cpu
+from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
 from fomm_cli.engines.onnx_export import export_onnx, open_onnx, require_packages, run_onnx, tensors_of
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.keypoints import KeyPoints
@@ -31,20 +31,25 @@ class OnnxEngine(Engine):
         self.workers = workers_on_cpu()
         self._generator = model.networks.generator
         if model.sha256:
-            folder = kept(model, "onnx", ("torch", "onnx", "onnxruntime", "onnxscript"))
+            folder = kept(model, "onnx-flow", ("torch", "onnx", "onnxruntime", "onnxscript"))
             make_once(folder, lambda part: _export(model, part))
             self._session = open_onnx(folder / "generator.onnx", self.workers)
         else:
             with TemporaryDirectory() as part:
                 _export(model, Path(part))
                 self._session = open_onnx(Path(part) / "generator.onnx", self.workers)
-        forget_layers(self._generator)
+        free_layers(self._generator)
 
-    def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
+    def encode(self, source: Tensor, keypoints: KeyPoints) -> Decoder:
         """Encode the source in PyTorch."""
         encoded = self._generator.encode(source)
-        inputs = (encoded.features, encoded.thumbnail, *encoded.skips, *tensors_of(key_points))
-        return each_alone(lambda pose: run_onnx(self._session, (*inputs, *tensors_of(pose)))[0])
+        inputs = (encoded.features, encoded.thumbnail, *encoded.skips, *tensors_of(keypoints))
+
+        def decode(pose: KeyPoints) -> Decoded:
+            frames, flow, *occlusion_map = run_onnx(self._session, (*inputs, *tensors_of(pose)))
+            return Decoded(frames, flow, occlusion_map[0] if occlusion_map else None)
+
+        return one_by_one(decode)
 
 
 def _export(model: LoadedModel, folder: Path) -> None:

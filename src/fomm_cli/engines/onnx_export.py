@@ -71,18 +71,20 @@ class _Encoder(nn.Module):
 
 
 class _Frame(nn.Module):
-    """Encoded source, its key points and those that it is to take, to a frame."""
+    """Encoded source, its keypoints and those that it is to take, to a frame, the flow and the occlusion map."""
 
-    def __init__(self, generator: Generator, key_points: int) -> None:
+    def __init__(self, generator: Generator, parts: int) -> None:
         super().__init__()
         self.generator = generator
-        self.key_points = key_points  # tensors of each: 1 or, with Jacobians, 2
+        self.parts = parts  # tensors of each keypoints: 1 or, with Jacobians, 2
 
-    def forward(self, features: Tensor, thumbnail: Tensor, *others: Tensor) -> Tensor:
-        skips, points = others[: -2 * self.key_points], others[-2 * self.key_points :]
+    def forward(self, features: Tensor, thumbnail: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        skips, points = others[: -2 * self.parts], others[-2 * self.parts :]
         source = EncodedSource(features, thumbnail, skips)
-        kp_source, kp_driving = KeyPoints(*points[: self.key_points]), KeyPoints(*points[self.key_points :])
-        return self.generator.decode(source, self.generator.motion(source, kp_source, kp_driving))
+        kp_source, kp_driving = KeyPoints(*points[: self.parts]), KeyPoints(*points[self.parts :])
+        motion = self.generator.motion(source, kp_source, kp_driving)
+        frame = self.generator.decode(source, motion)
+        return (frame, motion.deformation, *(() if motion.occlusion_map is None else (motion.occlusion_map,)))
 
 
 def export_onnx(model: LoadedModel, paths: dict[str, Path]) -> float:
@@ -115,7 +117,7 @@ def export_onnx(model: LoadedModel, paths: dict[str, Path]) -> float:
             _Frame(generator, len(parts)),
             (*encoded, *kp_source, *kp_driving),
             [*source_names, *point_names],
-            ["prediction"],
+            ["prediction", "flow", "occlusion_map"][: 2 + (generator.dense_motion_network.occlusion is not None)],
             len(encoded) + len(kp_source),
         ),
     }

@@ -8,7 +8,7 @@ import math
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.engines.engine import Engine, Painter, each_alone, forget_layers, workers_on_cpu
+from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
 from fomm_cli.engines.store import kept, make_once
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.models.dense_motion import DenseMotionNetwork
+from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
 from fomm_cli.models.generator import EncodedSource, Generator
 from fomm_cli.models.loading import LoadedModel
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 GOOD_PSNR = 38.0  # dB against float32 on the calibration frames; the aim is 35 on all
 _PACKAGES = ("openvino", "nncf")
-_FILES = ("estimate", "paint")
+_FILES = ("estimate", "paint")  # names in the caches of every version
 _TRACED_PART = 4  # of the side: the layers are the same at every size
 
 
@@ -59,15 +59,15 @@ class _Estimate(nn.Module):
         return self.network.estimate(inputs)
 
 
-class _Paint(nn.Module):
-    """The layers of the generator behind the warping."""
+class _Decode(nn.Module):
+    """The layers of the generator after the warping."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
 
     def forward(self, *warped: Tensor) -> Tensor:
-        return self.generator.paint(*warped)
+        return self.generator.decode_warped(*warped)
 
 
 Layers = Callable[..., Tensor]
@@ -103,9 +103,9 @@ class OpenVinoEngine(Engine):
         self._kept = kept(model, "openvino-int8", (*_PACKAGES, "torch"))
         self._layers: tuple[Layers, Layers] | None = None
         if precision != "int8":
-            estimate, paint = self._converted()
-            # only what paints: half the digits of a flow would be pixels
-            self._use(_compiled(estimate), _compiled(paint, "f32" if precision == "fp32" else precision))
+            estimate, decode = self._converted()
+            # the motion stays float32: half the digits of a flow would be pixels
+            self._use(_compiled(estimate), _compiled(decode, "f32" if precision == "fp32" else precision))
         elif model.sha256 and self._kept.is_dir():
             self._load()
 
@@ -114,56 +114,56 @@ class OpenVinoEngine(Engine):
         """Whether there are layers to run; int8 has none until it is calibrated."""
         return self._layers is not None
 
-    def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
+    def encode(self, source: Tensor, keypoints: KeyPoints) -> Decoder:
         """Encode the source in PyTorch."""
         if self._layers is None:
             raise ValueError("int8 is not calibrated")
         encoded, layers = self._generator.encode(source), self._layers
-        return each_alone(lambda pose: self._frame(encoded, key_points, pose, layers))
+        return one_by_one(lambda pose: self._decode(encoded, keypoints, pose, layers))
 
-    def _frame(
-        self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
-    ) -> Tensor:
-        estimate, paint = layers
-        _, warped = self._warped(source, key_points, pose, estimate)
-        return paint(*warped)
+    def _decode(
+        self, source: EncodedSource, keypoints: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
+    ) -> Decoded:
+        estimate, decode = layers
+        _, motion = self._motion(source, keypoints, pose, estimate)
+        return Decoded.of(decode(*self._generator.warped(source, motion)), motion)
 
-    def _warped(
-        self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, estimate: Layers
-    ) -> tuple[Tensor, Sequence[Tensor]]:
-        """What goes into the layers for one frame: those that estimate the motion, then those that paint."""
+    def _motion(
+        self, source: EncodedSource, keypoints: KeyPoints, pose: KeyPoints, estimate: Layers
+    ) -> tuple[Tensor, DenseMotion]:
+        """Return what goes into the layers that estimate the motion of one frame, and the motion."""
         network = self._generator.dense_motion_network
-        motions, candidates = network.candidates(source.thumbnail, key_points, pose)
-        return candidates, self._generator.warped(source, network.combine(motions, estimate(candidates)))
+        motions, candidates = network.candidates(source.thumbnail, keypoints, pose)
+        return candidates, network.combine(motions, estimate(candidates))
 
-    def calibrate(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> None:
-        """Quantise to int8 what keeps the frames good, and remember it in the cache folder."""
+    def calibrate(self, source: Tensor, keypoints: KeyPoints, poses: Iterable[KeyPoints]) -> None:
+        """Quantise the layers to int8 as far as the frames stay good, and keep them in the cache folder."""
         if not self._model.sha256:
-            self._use(*_compiled_both(self._quantised(source, key_points, poses)))
+            self._use(*_compiled_both(self._quantised(source, keypoints, poses)))
             return
-        make_once(self._kept, lambda folder: _save(self._quantised(source, key_points, poses), folder))
+        make_once(self._kept, lambda folder: _save(self._quantised(source, keypoints, poses), folder))
         self._load()
 
     def _load(self) -> None:
         core = _openvino().Core()
         self._use(*_compiled_both([core.read_model(self._kept / f"{name}.xml") for name in _FILES]))
 
-    def _use(self, estimate: Layers, paint: Layers) -> None:
-        """Run these, and let go of the layers in PyTorch that they stand for."""
-        self._layers = estimate, paint
-        forget_layers(self._generator)
+    def _use(self, estimate: Layers, decode: Layers) -> None:
+        """Run these layers, and free those in PyTorch that they replace."""
+        self._layers = estimate, decode
+        free_layers(self._generator)
 
-    def _quantised(self, source: Tensor, key_points: KeyPoints, poses: Iterable[KeyPoints]) -> list[Any]:
+    def _quantised(self, source: Tensor, keypoints: KeyPoints, poses: Iterable[KeyPoints]) -> list[Any]:
         """The layers with the fewest in float32 that still make good frames."""
         encoded = self._generator.encode(source)
         floats = self._converted()
         layers = _compiled_both(floats)
-        samples = [self._sample(encoded, key_points, pose, layers) for pose in poses]
+        samples = [self._sample(encoded, keypoints, pose, layers) for pose in poses]
         best: tuple[float, list[Any]] = (-math.inf, floats)
         for candidate in self._candidates(floats, samples):
             layers = _compiled_both(candidate)
             errors = [
-                (self._frame(encoded, key_points, sample.pose, layers) - sample.frame).square().mean()
+                (self._decode(encoded, keypoints, sample.pose, layers).frames - sample.frame).square().mean()
                 for sample in samples
             ]
             best = max(best, (-10 * math.log10(max(float(np.mean(errors)), 1e-10)), candidate), key=lambda one: one[0])
@@ -174,33 +174,34 @@ class OpenVinoEngine(Engine):
         return best[1]
 
     def _sample(
-        self, source: EncodedSource, key_points: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
+        self, source: EncodedSource, keypoints: KeyPoints, pose: KeyPoints, layers: tuple[Layers, Layers]
     ) -> _Sample:
-        estimate, paint = layers
-        candidates, warped = self._warped(source, key_points, pose, estimate)
-        return _Sample(pose, candidates.numpy(), [tensor.numpy() for tensor in warped], paint(*warped))
+        estimate, decode = layers
+        candidates, motion = self._motion(source, keypoints, pose, estimate)
+        warped = self._generator.warped(source, motion)
+        return _Sample(pose, candidates.numpy(), [tensor.numpy() for tensor in warped], decode(*warped))
 
     def _candidates(self, floats: list[Any], samples: list[_Sample]) -> Iterator[list[Any]]:
         """Pairs of layers, more and more of them in float32. First and last layers and heads always are."""
-        estimate, paint = floats
+        estimate, decode = floats
         hourglass = 2 * len(self._generator.dense_motion_network.hourglass.encoder.down_blocks)
-        heads, layers = _convolutions(estimate), _convolutions(paint)
-        painting = [sample.warped for sample in samples]
-        quantised = _quantise(paint, painting, layers[-1:])
+        heads, layers = _convolutions(estimate), _convolutions(decode)
+        warped = [sample.warped for sample in samples]
+        quantised = _quantise(decode, warped, layers[-1:])
         yield [
             _quantise(estimate, [[sample.candidates] for sample in samples], heads[:1] + heads[hourglass:]),
             quantised,
         ]
         yield [estimate, quantised]
         ups = len(self._generator.up_blocks)
-        yield [estimate, _quantise(paint, painting, layers[-1 - ups :])]
-        yield [estimate, _quantise(paint, painting, layers[(len(layers) - 1 - ups) // 2 :])]
+        yield [estimate, _quantise(decode, warped, layers[-1 - ups :])]
+        yield [estimate, _quantise(decode, warped, layers[(len(layers) - 1 - ups) // 2 :])]
 
     def _converted(self) -> list[Any]:
         """The layers of both networks as OpenVINO models, for one frame of the model's size."""
         candidates, warped = self._inputs()
         estimate = _convert(_Estimate(self._generator.dense_motion_network), [candidates], 1)
-        return [estimate, _convert(_Paint(self._generator), warped, _TRACED_PART)]
+        return [estimate, _convert(_Decode(self._generator), warped, _TRACED_PART)]
 
     def _inputs(self) -> tuple[Tensor, list[Tensor]]:
         """Inputs of the layers, for their shapes."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fomm_cli.engines.cpu_layers import DoublingBlock, lightened
-from fomm_cli.engines.engine import Engine, Painter, each_alone, workers_on_cpu
+from fomm_cli.engines.engine import Decoded, Decoder, Engine, one_by_one, workers_on_cpu
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotionNetwork
 from fomm_cli.models.generator import Generator
@@ -37,12 +37,17 @@ class TorchEngine(Engine):
         if precision in _TYPES:
             _lower(self._generator, _TYPES[precision])
         elif on_cpu:
-            _lighten_painting(self._generator, height, width)
+            _lighten_decoder(self._generator, height, width)
 
-    def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
+    def encode(self, source: Tensor, keypoints: KeyPoints) -> Decoder:
         """Encode the source."""
         encoded = self._generator.encode(source)
-        return lambda pose: self._generator.decode(encoded, self._generator.motion(encoded, key_points, pose))
+
+        def decode(pose: KeyPoints) -> Decoded:
+            motion = self._generator.motion(encoded, keypoints, pose)
+            return Decoded.of(self._generator.decode(encoded, motion), motion)
+
+        return decode
 
 
 def _lower(generator: Generator, dtype: torch.dtype) -> None:
@@ -59,7 +64,7 @@ def _lower(generator: Generator, dtype: torch.dtype) -> None:
     lay_channels_last(generator.bottleneck, generator.up_blocks, generator.final)
 
 
-def _lighten_painting(generator: Generator, height: int, width: int) -> None:
+def _lighten_decoder(generator: Generator, height: int, width: int) -> None:
     """Compute the layers that make frames of this size in ways that suit a CPU."""
     shrunk = len(generator.down_blocks)
     for name, block in generator.bottleneck.named_children():
@@ -87,15 +92,15 @@ class ReferenceEngine(Engine):
     def __init__(self, model: LoadedModel) -> None:
         self._generator = model.networks.generator
 
-    def start(self, source: Tensor, key_points: KeyPoints) -> Painter:
-        """Encode nothing yet."""
-        return each_alone(lambda pose: self._frame(source, key_points, pose))
+    def encode(self, source: Tensor, keypoints: KeyPoints) -> Decoder:
+        """Encode nothing yet: the original encodes the source again for every frame."""
+        return one_by_one(lambda pose: self._decode(source, keypoints, pose))
 
-    def _frame(self, source: Tensor, key_points: KeyPoints, pose: KeyPoints) -> Tensor:
+    def _decode(self, source: Tensor, keypoints: KeyPoints, pose: KeyPoints) -> Decoded:
         encoded = self._generator.encode(source)
-        motion = self._generator.motion(encoded, key_points, pose)
-        self._generator.warp(source, motion)  # the original shows it, wanted or not
-        return self._generator.decode(encoded, motion)
+        motion = self._generator.motion(encoded, keypoints, pose)
+        self._generator.warp(source, motion)  # the original does, whether it is shown or not
+        return Decoded.of(self._generator.decode(encoded, motion), motion)
 
 
 def _converting_inputs(dtype: torch.dtype) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:

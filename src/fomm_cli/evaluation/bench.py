@@ -25,8 +25,10 @@ from typing import cast
 import numpy as np
 import torch
 
-from fomm_cli.animation.animate import Files, Progress, animate_by, open_driving
-from fomm_cli.animation.animator import REHEARSAL, Animation, Animator
+from fomm_cli.animation.animate import Files, animate_with
+from fomm_cli.animation.animation import Animation
+from fomm_cli.animation.animator import REHEARSAL, Animator
+from fomm_cli.animation.driving import open_driving
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.engines import onnx_export
 from fomm_cli.engines import openvino as openvino_engine
@@ -34,11 +36,11 @@ from fomm_cli.errors import FommError
 from fomm_cli.evaluation.options import BenchJob
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
-from fomm_cli.media.video.reader import open_clip
+from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.media.video.writer import open_writer
+from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
 from fomm_cli.runtime.precision import has_bf16
-from fomm_cli.runtime.prefetch import batched
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +106,7 @@ class _Turn:
     peak_mb: float | None
 
 
-def bench(job: BenchJob, progress: Progress = lambda *_: None) -> list[Row]:
+def bench(job: BenchJob, progress: Progress = silent) -> list[Row]:
     """Do the job.
 
     Raises:
@@ -247,7 +249,7 @@ class _Measured:
         clip = open_clip(job.driving_video, max_frames=job.max_frames)
         self._frames = [fit_frame(frame.image, self._animator.size, "stretch") for frame in clip.frames()]
         self._animation = self._start(fit_source(read_first_frame(job.source_image), self._animator.size, "stretch"))
-        self.ready = _Ready(describe_device(self._animator.device), self._predicted())
+        self.ready = _Ready(describe_device(self._animator.device), self._decoded())
 
     def _start(self, source: np.ndarray) -> Animation:
         some = self._frames[:: -(-len(self._frames) // REHEARSAL)]
@@ -255,15 +257,16 @@ class _Measured:
         return self._animator.start(source, self._frames[0], relative=True, adapt_scale=True, rehearsal=rehearsal)
 
     @torch.inference_mode()
-    def _predicted(self) -> np.ndarray:
+    def _decoded(self) -> np.ndarray:
         points = (self._animator.detect(frame[None]) for frame in islice(self._frames, _COMPARED))
-        return torch.cat([self._animation.predict(point) for point in points]).cpu().numpy()
+        frames = [self._animation.decode(self._animation.transfer(point)).frames for point in points]
+        return torch.cat(frames).cpu().numpy()
 
     def networks(self) -> _Turn:
         """From frames in memory to frames in memory."""
-        batches = [np.stack(batch) for batch in batched(self._frames, self._animator.batch_size)]
+        batches = list(self._animator.batches(self._frames))
         began = time.perf_counter()
-        for _ in self._animation.render_all(batches):
+        for _ in self._animation.frames(batches):
             pass
         return self._turn(len(self._frames) / (time.perf_counter() - began))
 
@@ -272,8 +275,8 @@ class _Measured:
         if self._animator.engine.name == "reference":
             return self._turn(self._as_the_original())
         files = Files.open(self._animate)
-        driving = open_driving(self._animate, self._animator, files.clip)
-        result = animate_by(self._animate, self._animator, driving, files, lambda *_: None)
+        driving = open_driving(self._animate, self._animator, files.footage)
+        result = animate_with(self._animate, self._animator, driving, files)
         return self._turn(result.frames / result.seconds)
 
     def _as_the_original(self) -> float:
@@ -281,15 +284,16 @@ class _Measured:
         began = time.perf_counter()
         files = Files.open(self._animate)
         size = self._animator.size
-        source = resize_exact(files.picture, size)
-        driving = [resize_exact(image, size) for image in [frame.image for frame in files.clip.frames()]]
+        source = resize_exact(files.image, size)
+        clip = cast("Clip", files.footage)
+        driving = [resize_exact(image, size) for image in [frame.image for frame in clip.frames()]]
         animation = self._animator.start(
             source, self._animator.detect(driving[0][None]), relative=True, adapt_scale=True
         )
-        images = [animation.render(frame[None]).images[0] for frame in driving]
-        with files.target.publishing() as part, open_writer(part, size, files.clip.info.rate, {}, None) as writer:
+        images = [animation.step(frame) for frame in driving]
+        with files.target.publishing() as part, open_writer(part, size, clip.info.rate, {}, None) as writer:
             for index, image in enumerate(images):
-                writer.write(image, index / files.clip.info.rate, None)
+                writer.write(image, index / clip.info.rate, None)
         return len(images) / (time.perf_counter() - began)
 
     def _turn(self, fps: float) -> _Turn:

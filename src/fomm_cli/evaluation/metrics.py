@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
-from fomm_cli.animation.best_frame import Detector
+from fomm_cli.animation.best_frame import PointDetector
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
 """Between two pictures, uint8 (H, W, 3)."""
@@ -45,7 +45,7 @@ class Scores:
 class Metrics:
     """Averages over the frames of a video."""
 
-    def __init__(self, features: Distance | None = None, landmarks: Detector | None = None) -> None:
+    def __init__(self, features: Distance | None = None, landmarks: PointDetector | None = None) -> None:
         self._features = features
         self._landmarks = landmarks
         self._rows: list[tuple[float, float, float, float]] = []

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fomm_cli.animation.animation import Animation
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.autocrop import is_about_faces
-from fomm_cli.animation.best_frame import Detector, landmark_detector
+from fomm_cli.animation.best_frame import PointDetector, landmark_detector
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_scores
 from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
@@ -29,7 +30,8 @@ from fomm_cli.files.atomic import replacing
 from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer
-from fomm_cli.runtime.prefetch import batched
+from fomm_cli.progress import Progress, silent
+from fomm_cli.runtime.threads import batched
 from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos, open_video
 from fomm_cli.training.perceptual import load_perceptual
 from fomm_cli.version import __version__
@@ -39,7 +41,6 @@ logger = logging.getLogger(__name__)
 COPY = "copy of the source"
 _RATE = Fraction(25)  # of the videos written; the frames matter, not their times
 
-Progress = Callable[[str, int, int | None], None]
 Model = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From the first frame (H, W, 3) and some frames (B, H, W, 3) to their reconstructions, all uint8."""
 
@@ -80,7 +81,7 @@ class EvaluateResult:
     scores: dict[str, Scores]
 
 
-def reconstruct(job: ReconstructJob, progress: Progress = lambda *_: None) -> ReconstructResult:
+def reconstruct(job: ReconstructJob, progress: Progress = silent) -> ReconstructResult:
     """Rebuild test videos, and write source, driving and rebuilt frames beside one another.
 
     Raises:
@@ -112,7 +113,7 @@ def reconstruct(job: ReconstructJob, progress: Progress = lambda *_: None) -> Re
     return ReconstructResult(job.output, len(videos), frames, float(np.mean(errors)), time.perf_counter() - began)
 
 
-def evaluate(job: EvaluateJob, progress: Progress = lambda *_: None) -> EvaluateResult:
+def evaluate(job: EvaluateJob, progress: Progress = silent) -> EvaluateResult:
     """Measure how well a model rebuilds test videos, beside copying the source and beside another model.
 
     Raises:
@@ -151,7 +152,7 @@ def evaluate(job: EvaluateJob, progress: Progress = lambda *_: None) -> Evaluate
     return EvaluateResult(job.output, len(videos), frames, scores)
 
 
-def _landmarks(animator: Animator, opened: ExitStack) -> Detector | None:
+def _landmarks(animator: Animator, opened: ExitStack) -> PointDetector | None:
     """What finds the face landmarks to compare, for models of faces; None, with a note, where it cannot be had."""
     if not is_about_faces(animator.config):
         return None
@@ -164,14 +165,14 @@ def _landmarks(animator: Animator, opened: ExitStack) -> Detector | None:
 
 def _rebuilding(animator: Animator) -> Model:
     """The absolute motion of each frame, applied to the first one."""
-    latest: list[tuple[np.ndarray, object]] = []
+    latest: list[tuple[np.ndarray, Animation]] = []
 
     def rebuild(first: np.ndarray, frames: np.ndarray) -> np.ndarray:
         if not latest or latest[0][0] is not first:  # one source for all the frames of a video
             source = first.astype(np.float32) / 255
             latest[:] = [(first, animator.start(source, first, relative=False, adapt_scale=False))]
-        images: np.ndarray = latest[0][1].render(frames).images  # type: ignore[attr-defined]
-        return images
+        animation = latest[0][1]
+        return animation.images(animation.detect(frames))
 
     return rebuild
 

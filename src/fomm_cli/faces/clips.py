@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,8 +25,7 @@ from fomm_cli.media.paste import cut
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.media.video.trim import cut_command, run_cut
-
-Progress = Callable[[str, int, int | None], None]
+from fomm_cli.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class FaceClip:
     command: list[str]
 
 
-def crop(job: CropJob, progress: Progress = lambda *_: None) -> list[FaceClip]:
+def crop(job: CropJob, progress: Progress = silent) -> list[FaceClip]:
     """Find the faces and cut them out; with `dry_run` only find them.
 
     Raises:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request
 
 from fomm_cli.errors import FommError
+from fomm_cli.progress import Progress, silent
 from fomm_cli.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -21,9 +22,6 @@ logger = logging.getLogger(__name__)
 TIMEOUT = 20  # seconds without a byte, after which a connection counts as dead
 ATTEMPTS = 3  # in a row that bring nothing new
 _CHUNK = 1 << 18
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with what is done, the bytes so far and those in all, None where that is unknown."""
 
 
 class _Unusable(Exception):  # noqa: N818 - never leaves this module
@@ -40,7 +38,7 @@ def fetch(
     check: Callable[[Path], None],
     *,
     attempts: int = ATTEMPTS,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> None:
     """Fill `part` with the file from the first address that gives it; go on from what is in it already.
 

@@ -8,7 +8,7 @@ import numpy as np
 from skimage.draw import disk
 
 
-def draw_key_points(picture: np.ndarray, points: np.ndarray, radius: int) -> np.ndarray:
+def draw_keypoints(picture: np.ndarray, points: np.ndarray, radius: int) -> np.ndarray:
     """A copy of a picture with a disk on each key point, in the colours of the rainbow by index.
 
     Args:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from fomm_cli.errors import FommError
 from fomm_cli.files.cache import cache_folder
-from fomm_cli.files.download import Progress, fetch
+from fomm_cli.files.download import fetch
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.models.catalogue import CATALOGUE, Published, published
 from fomm_cli.models.checkpoint import read_checkpoint
+from fomm_cli.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Download:
     fetched: bool
 
 
-def resolve_checkpoint(value: str | Path, progress: Progress = lambda *_: None) -> tuple[Path, str | None]:
+def resolve_checkpoint(value: str | Path, progress: Progress = silent) -> tuple[Path, str | None]:
     """The file of a `--checkpoint` value, and the config that goes with it if the value is a published name.
 
     A file of that name wins. A published checkpoint that is nowhere on this machine is downloaded.
@@ -51,7 +52,7 @@ def resolve_checkpoint(value: str | Path, progress: Progress = lambda *_: None) 
     return entry.local() or download(entry.name, progress).path, entry.config
 
 
-def download(name: str, progress: Progress = lambda *_: None) -> Download:
+def download(name: str, progress: Progress = silent) -> Download:
     """Have a published checkpoint on this machine, whole and genuine.
 
     Raises:

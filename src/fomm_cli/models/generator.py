@@ -86,10 +86,10 @@ class Generator(nn.Module):
         Returns:
             RGB in [0, 1], shape (B, 3, H, W).
         """
-        return self.paint(*self.warped(source, motion))
+        return self.decode_warped(*self.warped(source, motion))
 
     def warped(self, source: EncodedSource, motion: DenseMotion) -> tuple[Tensor, ...]:
-        """All that `paint` needs of a frame: the warped source, faded out where it does not show what is needed.
+        """Warp the encoded source; faded out where the source does not show what the frame needs.
 
         Returns:
             The bottleneck features (B, C, H / 2^d, W / 2^d); with skips, also the features of every scale, the
@@ -103,7 +103,7 @@ class Generator(nn.Module):
         levels = (_masked(self.warp(level, motion), motion) for level in reversed(source.skips[1:]))
         return (features, *levels, _masked(picture, motion), _masked(logits, motion))
 
-    def paint(self, features: Tensor, *skips: Tensor) -> Tensor:
+    def decode_warped(self, features: Tensor, *skips: Tensor) -> Tensor:
         """The layers after the warping, from what `warped` returns to RGB in [0, 1], shape (B, 3, H, W)."""
         out = self.bottleneck(features)
         for level, block in enumerate(self.up_blocks):

@@ -13,6 +13,7 @@ from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
 from fomm_cli.models.download import resolve_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
+from fomm_cli.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +38,16 @@ class LoadedModel:
 
 
 def load_model(
-    checkpoint: str | Path | None, config: str | Path | None, device: torch.device, *, align_corners: bool = True
+    checkpoint: str | Path | None,
+    config: str | Path | None,
+    device: torch.device,
+    *,
+    align_corners: bool = True,
+    progress: Progress = silent,
 ) -> LoadedModel:
     """Load a model that is to run on a device; the arguments and errors are those of `Animator.load`."""
     given = None if config is None else load_config(str(config))
-    path, published = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint)
+    path, published = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint, progress)
     if given is None and published is not None:
         given = load_config(published)
     weights = read_checkpoint(path)

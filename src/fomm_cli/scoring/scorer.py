@@ -17,14 +17,13 @@ from fomm_cli.faces.landmarks import OVAL
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
-from fomm_cli.runtime.prefetch import prefetch
+from fomm_cli.progress import Progress, silent
+from fomm_cli.runtime.threads import prefetch
 from fomm_cli.scoring.curves import curves
 from fomm_cli.scoring.keypoint_motion import FLOW_SIDE, PointTrack, score_points
 from fomm_cli.scoring.measurements import FaceTrack, still_face, track_face
 from fomm_cli.scoring.options import ScoreJob
 from fomm_cli.scoring.rubric import Scores, matched, score_faces
-
-Progress = Callable[[str, int, int | None], None]
 
 _AHEAD = 4  # frames that are decoded while one is looked at
 _FEW = 0.5  # share of the driving frames with a face, below which landmarks are of no use
@@ -50,7 +49,7 @@ class Scored:
     distortion: float | None
 
 
-def score(job: ScoreJob, progress: Progress = lambda *_: None) -> Scored:
+def score(job: ScoreJob, progress: Progress = silent) -> Scored:
     """Do the job.
 
     Raises:
@@ -74,7 +73,7 @@ class Scorer:
         driving: Clip,
         finder: FaceFinder,
         load: Callable[[], Animator],
-        progress: Progress = lambda *_: None,
+        progress: Progress = silent,
         driving_face: FaceTrack | None = None,
     ) -> None:
         """Take what is needed.

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.validate import check_exists
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
+from fomm_cli.progress import Progress, silent
 from fomm_cli.scoring.figure import require_matplotlib
 from fomm_cli.scoring.measurements import FaceTrack
 from fomm_cli.scoring.scorer import Scored, Scorer
@@ -39,8 +39,6 @@ from fomm_cli.study.views import write_view
 from fomm_cli.version import __version__
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int | None], None]
 
 _STUDY = "study.json"
 
@@ -71,7 +69,7 @@ class StudyResult:
     findings: tuple[str, ...]
 
 
-def study(job: StudyJob, progress: Progress = lambda *_: None) -> StudyResult:
+def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
     """Do the job.
 
     Raises:

@@ -22,8 +22,8 @@ from fomm_cli.files.atomic import replacing
 from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.runtime.device import describe_device
-from fomm_cli.runtime.prefetch import prefetch
 from fomm_cli.runtime.signals import Stopped, stop_requests
+from fomm_cli.runtime.threads import prefetch
 from fomm_cli.training.dataset import PairDataset
 from fomm_cli.training.discriminator import MultiScaleDiscriminator
 from fomm_cli.training.distributed import Processes, joined_processes

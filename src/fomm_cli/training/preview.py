@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fomm_cli.config.schema import Config
-from fomm_cli.media.drawing import draw_key_points, side_by_side
+from fomm_cli.media.drawing import draw_keypoints, side_by_side
 from fomm_cli.training.step import Trainer
 
 
@@ -41,7 +41,7 @@ def training_grid(trainer: Trainer, pairs: np.ndarray, config: Config) -> np.nda
 
 def _with_points(pictures: np.ndarray, points: Tensor, radius: int) -> list[np.ndarray]:
     placed = points.cpu().numpy()
-    return [draw_key_points(picture, own, radius) for picture, own in zip(pictures, placed, strict=True)]
+    return [draw_keypoints(picture, own, radius) for picture, own in zip(pictures, placed, strict=True)]
 
 
 def _pictures(batch: Tensor) -> list[np.ndarray]:

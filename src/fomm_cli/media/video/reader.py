@@ -21,6 +21,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.media.image import is_still_image, read_image
 from fomm_cli.media.validate import check_exists
 from fomm_cli.media.video.decoder import Damage, pictures, probe
+from fomm_cli.media.video.frame import Frame, Moment
 from fomm_cli.media.video.pixels import display_matrix, upright_rgb
 from fomm_cli.media.video.timing import DEFAULT_RATE
 
@@ -29,21 +30,6 @@ FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _log = logging.getLogger(__name__)
 _SEEK_FROM = 5  # seconds; decoding that much is quicker than a seek that goes wrong
 _START_PRECISION = 1_000_000  # seconds given as float are meant to the microsecond
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a clip.
-
-    Attributes:
-        image: uint8 (H, W, 3) RGB, upright; H and W may change in the middle of a video.
-        time: seconds since the first kept frame.
-        duration: seconds it is shown for, if the file says so.
-    """
-
-    image: np.ndarray
-    time: Fraction
-    duration: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -157,13 +143,21 @@ class Clip:
                 if first is None:
                     first = shot.time
                     self.offset = self._source.origin + first
-                yield Frame(image, shot.time - first, shot.duration)
+                yield Frame(shot.time - first, shot.duration, image)
                 count += 1
                 if count == self._kept.max_frames:
                     break
         if count == 0:
             raise nothing_kept(self.name, self._kept, length)
         self._warn(damage, count)
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield when each kept frame is shown; reads all of them.
+
+        Raises:
+            InputError: as `frames`.
+        """
+        yield from self.frames()
 
     def _warn(self, damage: Damage, count: int) -> None:
         if self._warned or not (damage.unreadable or damage.incomplete):

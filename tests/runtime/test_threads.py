@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from fomm_cli.runtime.prefetch import batched, in_parallel, prefetch
+from fomm_cli.runtime.threads import batched, in_parallel, prefetch
 
 
 def recorded(made: list[int]) -> Iterator[int]:
