@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.batch.journal import Claim, Journal, Outcome
+from fomm_cli.batch.journal import Claim, Journal, Outcome, read_journal
+from fomm_cli.batch.names import result_names
 from fomm_cli.batch.plan import Pair
+from fomm_cli.errors import FommError
 
 PAIR = Pair("a--b.mp4", AnimateJob(Path("a.png"), Path("b.mp4")), key="k1")
 OTHER_OPTIONS = Pair("a--b.mp4", AnimateJob(Path("a.png"), Path("b.mp4"), crf=3), key="k2")
@@ -141,3 +147,40 @@ def test_an_old_result_stays_known_when_it_cannot_be_made_anew(tmp_path: Path) -
         assert (record.state, record.error, record.frames) == ("done", "in the way", 50)
         assert journal.claim(PAIR) is Claim.DONE
         assert journal.records()[0].error == ""
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE results SET warnings = 'x'",
+        "UPDATE results SET frames = 'many'",
+        "UPDATE results SET thumbnail = 'x', attempts = 'often'",
+        "UPDATE results SET error = x'ff'",
+        "ALTER TABLE results DROP COLUMN device",
+    ],
+)
+def test_a_damaged_journal_is_named(damage: str, tmp_path: Path) -> None:
+    make(tmp_path)
+    with closing(sqlite3.connect(tmp_path / ".fomm" / "journal.sqlite")) as database:
+        database.execute(damage)
+        database.commit()
+    with opened(tmp_path) as journal, pytest.raises(FommError, match=r"journal\.sqlite is damaged"):
+        journal.records()
+
+
+def test_a_journal_that_is_no_database_is_named(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / ".fomm" / "journal.sqlite").write_bytes(b"SQLite format 3\x00" + bytes(range(256)) * 40)
+    with pytest.raises(FommError, match="delete it, and give --overwrite"):
+        Journal(tmp_path)
+    with pytest.raises(FommError, match=r"journal\.sqlite is damaged"):
+        read_journal(tmp_path)
+
+
+def test_names_that_are_not_utf8_are_noted(tmp_path: Path) -> None:
+    job = AnimateJob(Path(os.fsdecode(b"s\xff.png")), Path("b.mp4"))
+    with opened(tmp_path) as journal:
+        journal.fail(Pair(*result_names([job], [".mp4"]), job, key="k"), "no face", 1)
+        (record,) = journal.records()
+    assert record.source == r"s\xff.png"
+    record.name.encode()

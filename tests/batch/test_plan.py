@@ -142,8 +142,15 @@ def test_names_that_would_collide_are_told_apart_whatever_the_order() -> None:
 
 @pytest.mark.parametrize("name", ["/x.mp4", "../x.mp4", ".fomm/x.mp4", "x_%05d.png"])
 def test_a_result_stays_in_the_folder(name: str) -> None:
-    with pytest.raises(InputError, match="no place in the result folder"):
+    with pytest.raises(InputError, match="not a place in the result folder"):
         names([AnimateJob(Path("a.png"), Path("d.mp4"), Path(name))])
+
+
+def test_long_names_in_any_script_fit_a_file_system() -> None:
+    (name,) = names([AnimateJob(Path("漢" * 80 + ".png"), Path("字" * 80 + ".mp4"))])
+    assert len(name.encode()) <= 215
+    with pytest.raises(InputError, match="too long"):
+        names([AnimateJob(Path("a.png"), Path("b.mp4"), Path("漢" * 80 + ".mp4"))])
 
 
 def test_two_results_of_one_name_are_refused() -> None:

@@ -8,12 +8,13 @@ import re
 import runpy
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -206,6 +207,27 @@ def test_report_has_all_its_files(study: tuple[Path, Study]) -> None:
     assert read_image(folder / "sheets" / "size.png").shape[0] > 3 * 192
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["rows"][0].update(group="../../escaped"),
+        lambda data: data["rows"][0].update(model="a/b"),
+        lambda data: data["rows"][0].update(view="../secret.mp4"),
+        lambda data: data["rows"][0].update(seen="often"),
+        lambda data: data.update(rows=3),
+        lambda data: data["rows"][0].update(scores={"total": {"value": None}}),
+    ],
+)
+def test_a_study_of_somebody_else_stays_in_its_folder(
+    change: Callable[[dict[str, Any]], None], study: tuple[Path, Study], tmp_path: Path
+) -> None:
+    data = json.loads((study[0] / "study.json").read_text(encoding="utf-8"))
+    change(data)
+    (tmp_path / "study.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(InputError, match=r"study\.json"):
+        Study.load(tmp_path / "study.json")
+
+
 def test_documentation_takes_its_figures_from_the_study(study: tuple[Path, Study], tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     page = tmp_path / "study.md"
@@ -226,7 +248,7 @@ def test_documentation_takes_its_figures_from_the_study(study: tuple[Path, Study
 def test_page_needs_no_other_file_and_escapes_what_it_shows(study: tuple[Path, Study]) -> None:
     page = (study[0] / "study.html").read_text(encoding="utf-8")
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert "http" not in re.sub(r'"data:[^"]*"', "", page)
+    assert "://" not in re.sub(r'"data:[^"]*"', "", page)
     assert "<tiny>" not in page
     assert "<broken>" not in page
     assert "<tiny> & dark" in unescape(page)

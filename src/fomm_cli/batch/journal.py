@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from fomm_cli.batch.names import text_of
 from fomm_cli.batch.plan import Pair
 from fomm_cli.errors import FommError, InputError
 
@@ -109,28 +110,31 @@ class Journal:
         try:
             for needed in (folder / "runs", self.motion_folder, self.parts_folder):
                 needed.mkdir(parents=True, exist_ok=True)
+            self._path = folder / "journal.sqlite"
+            self._database = _connect(self._path)
             self._starting = FileLock(folder / "lock")
             with self._starting:  # a run without its lock must not be seen
-                self._bury_the_dead()
+                self._remove_stale_runs()
                 self.folder.mkdir()
                 self._lock = FileLock(self.folder / "lock")
                 self._lock.acquire()
         except OSError as error:
             raise InputError(f"{results} cannot be written to: {error.strerror}", "Choose another folder") from error
-        self._database = _connect(folder / "journal.sqlite")
 
     def close(self, *, all_done: bool = False) -> None:
         """Give back what is claimed and remove what is unfinished; with `all_done`, also what a restart would use."""
-        with self._changing() as database:
-            database.execute("DELETE FROM results WHERE run = ? AND state = 'running'", (self.run,))
-        self._database.close()
-        with self._starting:
-            self._lock.release()
-            shutil.rmtree(self.folder, ignore_errors=True)
-            if all_done and not any(self.folder.parent.iterdir()):
-                shutil.rmtree(self.parts_folder, ignore_errors=True)
+        try:
+            with self._changing() as database:
+                database.execute("DELETE FROM results WHERE run = ? AND state = 'running'", (self.run,))
+        finally:
+            self._database.close()
+            with self._starting:
+                self._lock.release()
+                shutil.rmtree(self.folder, ignore_errors=True)
+                if all_done and not any(self.folder.parent.iterdir()):
+                    shutil.rmtree(self.parts_folder, ignore_errors=True)
 
-    def _bury_the_dead(self) -> None:
+    def _remove_stale_runs(self) -> None:
         for folder in (self._results / FOLDER / "runs").iterdir():
             if not _is_locked(folder / "lock"):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -154,7 +158,7 @@ class Journal:
                 raise
             self._database.commit()
         except sqlite3.Error as error:
-            raise _unusable(self._results / FOLDER / "journal.sqlite", error) from error
+            raise _unusable(self._path, error) from error
 
     def claim(self, pair: Pair) -> Claim:
         """Take on a pair, unless it is done, another run is at it, or a foreign file is in its place."""
@@ -186,7 +190,7 @@ class Journal:
         return Claim.IN_THE_WAY if now and not self._overwrite else Claim.OURS
 
     def _insert(self, database: sqlite3.Connection, pair: Pair, state: str, error: str = "", attempts: int = 0) -> None:
-        places = (pair.name, pair.key, str(pair.job.source_image), str(pair.job.driving_video))
+        places = (pair.name, pair.key, text_of(pair.job.source_image), text_of(pair.job.driving_video))
         now = self._signature(pair.name)
         database.execute(_INSERT, (*places, state, self.run, time.time(), now, error, attempts))
 
@@ -207,15 +211,20 @@ class Journal:
 
     def error_of(self, pair: Pair) -> str:
         """Why another run could not make the result."""
-        row = self._database.execute("SELECT error FROM results WHERE name = ?", (pair.name,)).fetchone()
-        return row[0] if row else ""
+        with _reading(self._path):
+            row = self._database.execute("SELECT error FROM results WHERE name = ?", (pair.name,)).fetchone()
+        return str(row[0]) if row else ""
 
     def records(self) -> list[Record]:
         """All results of the folder that are done or failed, by name."""
+        from pydantic import TypeAdapter
+
         names = [field.name for field in fields(Record)]
         query = f"SELECT {', '.join(names)} FROM results WHERE state != 'running' ORDER BY name"  # noqa: S608
-        found = (dict(zip(names, row, strict=True)) for row in self._database.execute(query))
-        return [Record(**{**values, "warnings": tuple(json.loads(values["warnings"]))}) for values in found]
+        record = TypeAdapter(Record)
+        with _reading(self._path):
+            found = [dict(zip(names, row, strict=True)) for row in self._database.execute(query)]
+            return [record.validate_python({**values, "warnings": json.loads(values["warnings"])}) for values in found]
 
     def _signature(self, name: str) -> str:
         """Tells one state of a file from another; "" where there is none."""
@@ -235,6 +244,15 @@ def _is_locked(path: Path) -> bool:
         return True
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the journal where something in it cannot be read, or is not of its type."""
+    try:
+        yield
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise _unusable(path, error) from error
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
@@ -244,8 +262,14 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> FommError:
-    return FommError(f"the journal {path} cannot be used: {error}", "Choose another --result_dir, or remove it")
+def _unusable(path: Path, error: Exception) -> FommError:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, sqlite3.OperationalError) and ("full" in text or "disk I/O" in text):
+        return FommError(f"the journal {path} cannot be written: {text}", "Make room; the same command then goes on")
+    return FommError(
+        f"the journal {path} is damaged or of another version: {text}",
+        "Choose another --result_dir; or delete it, and give --overwrite to make the results again",
+    )
 
 
 def _size(path: Path) -> int:
@@ -258,5 +282,5 @@ def read_journal(results: Path) -> dict[str, tuple[str, str]]:
     path = results / FOLDER / "journal.sqlite"
     if not path.exists():
         return {}
-    with closing(sqlite3.connect(path, timeout=_PATIENCE)) as database:
+    with _reading(path), closing(sqlite3.connect(path, timeout=_PATIENCE)) as database:
         return {name: (state, key) for name, state, key in database.execute("SELECT name, state, key FROM results")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
 
-_LONGEST = 100  # characters of a source's or driving video's name; file systems take 255 bytes
+_LONGEST = 100  # bytes of a source's or driving video's name in a result's; file systems take 255 bytes in all
+_LONGEST_RESULT = 255 - 40  # bytes of a result's own name; the rest is for temporary names
 
 
 def result_names(jobs: Sequence[AnimateJob], suffixes: Sequence[str]) -> list[str]:
@@ -45,21 +47,34 @@ def result_names(jobs: Sequence[AnimateJob], suffixes: Sequence[str]) -> list[st
 def _explicit(job: AnimateJob) -> str:
     path = Path(str(job.result_video))
     if path.is_absolute() or "%" in path.name or any(part.startswith(".") for part in path.parts):
-        raise InputError(f"result_video {path} is no place in the result folder", "Give a name, such as smile.mp4")
-    return path.as_posix()
+        raise InputError(f"result_video {path} is not a place in the result folder", "Give a name, such as smile.mp4")
+    if any(len(os.fsencode(part)) > _LONGEST_RESULT for part in path.parts):
+        raise InputError(f"result_video {path.name[:40]}... is too long", f"Give at most {_LONGEST_RESULT} bytes")
+    return text_of(path.as_posix())
 
 
 def _by_stem(job: AnimateJob) -> str:
-    return f"{job.source_image.stem[:_LONGEST]}--{job.driving_video.stem[:_LONGEST]}"
+    return f"{_shortened(job.source_image.stem)}--{_shortened(job.driving_video.stem)}"
 
 
 def _by_name(job: AnimateJob) -> str:
-    return f"{job.source_image.name[:_LONGEST]}--{job.driving_video.name[:_LONGEST]}"
+    return f"{_shortened(job.source_image.name)}--{_shortened(job.driving_video.name)}"
 
 
 def _by_hash(job: AnimateJob) -> str:
     anywhere = replace(job, device="auto", threads=None)
     return f"{_by_name(job)}--{hashlib.sha256(repr(anywhere).encode()).hexdigest()[:8]}"
+
+
+def text_of(path: str | Path) -> str:
+    """Return a path as text that every file and database takes; bytes that are not UTF-8 are written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _shortened(name: str) -> str:
+    """Return the beginning of a name in at most `_LONGEST` bytes, without half a character at its end."""
+    plain = text_of(name).replace("\\", "_")  # a backslash separates folders on Windows
+    return plain.encode()[:_LONGEST].decode("utf-8", "ignore")
 
 
 def _folded(name: str) -> str:

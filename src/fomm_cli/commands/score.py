@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     job = from_namespace(ScoreJob, options)
 
-    from fomm_cli.scoring.export import draw_curves, summary, write_csv
+    from fomm_cli.scoring.export import draw_curves, summary, write_curves
     from fomm_cli.scoring.figure import require_matplotlib
     from fomm_cli.scoring.scorer import score
 
@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> None:
     with progress_bar(shown=not options.quiet) as progress:
         scored = score(job, progress)
     if job.csv is not None:
-        write_csv(job.csv, scored)
+        write_curves(job.csv, scored)
     if job.plot is not None:
         draw_curves(job.plot, scored)
     lines = [summary(scored), *(f"  {note}" for note in scored.scores.notes)]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.tables import write_csv
 from fomm_cli.scoring.curves import CHANNELS
 from fomm_cli.scoring.figure import drawn
 from fomm_cli.scoring.scorer import Scored
 
 
-def write_csv(path: Path, scored: Scored) -> None:
+def write_curves(path: Path, scored: Scored) -> None:
     """A row a frame: its time, each part's share of the score, and every curve of driving video and result.
 
     Raises:
@@ -22,11 +21,8 @@ def write_csv(path: Path, scored: Scored) -> None:
     columns = {"time": scored.times, **scored.scores.per_frame}
     for name in scored.driving:
         columns |= {f"driving_{name}": scored.driving[name], f"result_{name}": scored.result[name]}
-    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in zip(*columns.values(), strict=True):
-            writer.writerow(["" if np.isnan(value) else f"{value:.5g}" for value in row])
+    rows = zip(*columns.values(), strict=True)
+    write_csv(path, list(columns), (["" if np.isnan(value) else f"{value:.5g}" for value in row] for row in rows))
 
 
 def draw_curves(path: Path, scored: Scored) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
-from string import Template
 
 from fomm_cli.files.atomic import replacing
-from fomm_cli.models.bundled import ASSETS
+from fomm_cli.files.pages import data_address, render_page
 from fomm_cli.study.charts import draw_charts
 from fomm_cli.study.claims import Finding, findings
 from fomm_cli.study.ratings import HIGHEST, Rating, agreements, mean_points
@@ -44,7 +41,7 @@ def write_report(folder: Path, study: Study, ratings: Sequence[Rating]) -> tuple
 def render(
     study: Study, found: Sequence[Finding], charts: Sequence[Path], people: dict[str, dict[str, float]], folder: Path
 ) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         study: the results.
@@ -53,58 +50,31 @@ def render(
         people: mean points that people gave, by result and part.
         folder: of the study, where the views are.
     """
-    template = Template((ASSETS / "study.html").read_text(encoding="utf-8"))
-    headings = [*_SHOWN, *NUMBERS, "seen", *(["people"] if people else []), "notes"]
-    return template.substitute(
-        driving=escape(study.driving), results=len(study.rows), frames=study.frames,
-        models=escape(", ".join(study.models)), highest=HIGHEST,
-        failed="".join(
-            f"<p class=error>{escape(name)} is missing: {escape(why)}</p>" for name, why in study.failed.items()
-        ),
-        claims="\n".join(_claim(finding) for finding in found if finding.claim),
-        others="\n".join(f"<li>{escape(_sentence(finding))}</li>" for finding in found if not finding.claim),
-        charts="\n".join(_chart(path) for path in charts),
-        headings="".join(
-            f'<th scope="col" aria-sort="none"><button type="button">{name}</button></th>' for name in headings
-        ),
-        rows="\n".join(_row(row, people, folder) for row in study.rows),
+    return render_page(
+        "study.html",
+        study=study,
+        highest=HIGHEST,
+        findings=[
+            {"claim": finding.claim, "verdict": finding.verdict, "samples": finding.samples,
+             "sentence": f"{finding.text[:1].upper()}{finding.text[1:]}."}
+            for finding in found
+        ],
+        charts=[(path.stem, data_address("image/svg+xml", path.read_bytes())) for path in charts],
+        headings=[*_SHOWN, *NUMBERS, "seen", *(["people"] if people else []), "notes"],
+        rows=[_shown(row, people, folder) for row in study.rows],
     )  # fmt: skip
 
 
-def _sentence(finding: Finding) -> str:
-    return f"{finding.text[:1].upper()}{finding.text[1:]}."
-
-
-def _claim(finding: Finding) -> str:
-    return (
-        f'<tr data-verdict="{finding.verdict}"><td>{escape(finding.claim)}</td><td>{finding.verdict}</td>'
-        f"<td>{escape(_sentence(finding))}</td><td>{finding.samples}</td></tr>"
-    )
-
-
-def _chart(path: Path) -> str:
-    return f'<img src="{_embedded(path, "image/svg+xml")}" alt="chart by {escape(path.stem)}">'
-
-
-def _row(row: Row, people: dict[str, dict[str, float]], folder: Path) -> str:
-    cells = [escape(getattr(row, name)) for name in _SHOWN]
-    for name in NUMBERS:
-        score = row.scores.get(name)
-        cells.append(
-            "" if score is None else f'<span title="{score.low:.1f} to {score.high:.1f}">{score.value:.1f}</span>'
-        )
-    cells.append(f"{row.seen:.0%}" if row.basis == "landmarks" else escape(row.basis))
+def _shown(row: Row, people: dict[str, dict[str, float]], folder: Path) -> dict[str, object]:
+    """Return what the page shows of a result."""
+    extras = [f"{row.seen:.0%}" if row.basis == "landmarks" else row.basis]
     if people:
-        cells.append(f"{people[row.result]['total']:.1f}" if row.result in people else "")
-    cells.append(f"<small>{escape('; '.join(row.notes))}</small>")
-    view = _embedded(folder / row.view, "video/mp4")
-    video = f'<video src="{view}" muted loop playsinline preload="metadata" tabindex="0"></video>'
-    return (
-        f'<tr data-result="{escape(row.result)}"><td>{video}</td>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
-    )
-
-
-def _embedded(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        extras.append(f"{people[row.result]['total']:.1f}" if row.result in people else "")
+    return {
+        "result": row.result,
+        "video": data_address("video/mp4", (folder / row.view).read_bytes()),
+        "names": [getattr(row, name) for name in _SHOWN],
+        "scores": [row.scores.get(name) for name in NUMBERS],
+        "extras": extras,
+        "notes": "; ".join(row.notes),
+    }

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
+from fomm_cli.files.tables import write_csv
 from fomm_cli.scoring.rubric import PARTS, Score
 from fomm_cli.study.portraits import Features
 
@@ -102,21 +101,31 @@ class Study:
         Raises:
             InputError: there is no study, or it was written by another version.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            rows = tuple(row_of(row) for row in data["rows"])
-            return cls(data["driving"], data["frames"], rows, data["failed"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        from pydantic import TypeAdapter
+
+        if not path.is_file():
             raise InputError(
                 f"there is no study in {path.parent}", "Give --source_image and --driving_video to make one"
+            )
+        try:
+            study = TypeAdapter(cls).validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path} is damaged, or of another version", "Delete it and run the study again"
             ) from error
+        for row in study.rows:
+            _check_names(row, path)
+        return study
 
 
-def row_of(data: dict[str, Any]) -> Row:
-    """A row out of JSON."""
-    features = None if data["features"] is None else Features(**data["features"])
-    scores = {name: Score(**score) for name, score in data["scores"].items()}
-    return Row(**{**data, "features": features, "scores": scores, "notes": tuple(data["notes"])})
+def _check_names(row: Row, path: Path) -> None:
+    """Raise InputError where a name would lead out of the study's folder: it may come from somebody else."""
+    for name in (row.group, row.model):
+        if not name or name != Path(name).name or "\\" in name or name in (".", ".."):
+            raise InputError(f"{path}: the name {name!r} does not stay inside the study", "Delete the file")
+    for name in (row.view, row.result):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(f"{path}: the file {name!r} is not inside the study", "Delete the file")
 
 
 def write_table(path: Path, rows: Sequence[Row], people: dict[str, dict[str, float]]) -> None:
@@ -127,11 +136,8 @@ def write_table(path: Path, rows: Sequence[Row], people: dict[str, dict[str, flo
         rows: the results.
         people: mean points that they were given, by result and part.
     """
-    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        lines = [table_line(row, people.get(row.result)) for row in rows]
-        writer = csv.DictWriter(file, list(lines[0]) if lines else ["result"])
-        writer.writeheader()
-        writer.writerows(lines)
+    lines = [table_line(row, people.get(row.result)) for row in rows]
+    write_csv(path, list(lines[0]) if lines else ["result"], [list(line.values()) for line in lines])
 
 
 def table_line(row: Row, people: dict[str, float] | None) -> dict[str, str]:

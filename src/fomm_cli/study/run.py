@@ -34,7 +34,7 @@ from fomm_cli.study.options import StudyJob
 from fomm_cli.study.portraits import Specimen, make_specimens
 from fomm_cli.study.ratings import read_ratings
 from fomm_cli.study.report import write_report
-from fomm_cli.study.rows import NUMBERS, Row, Study, row_of
+from fomm_cli.study.rows import NUMBERS, Row, Study
 from fomm_cli.study.views import write_view
 from fomm_cli.version import __version__
 
@@ -198,11 +198,14 @@ class _Judge:
 
 
 def _remembered(path: Path, key: str) -> Row | None:
+    """Return the row that an earlier run kept under the same key; None where it has to be scored again."""
+    from pydantic import TypeAdapter
+
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return row_of(data["row"]) if data["key"] == key else None
+        return TypeAdapter(Row).validate_python(data["row"]) if data["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # it is made anew
+        return None
 
 
 def _row(result: str, view: str, model: str, specimen: Specimen, scored: Scored) -> Row:
