@@ -36,8 +36,8 @@ from fomm_cli.commands import (
     study,
     train,
 )
-from fomm_cli.commands.terminal import MessageHandler, coloured, one_line, write_line
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.commands.terminal import MessageHandler, coloured, write_line
+from fomm_cli.errors import FommError, InputError, is_out_of_memory, one_line
 from fomm_cli.version import __version__
 
 logger = logging.getLogger("fomm_cli")
@@ -115,7 +115,9 @@ def _described(error: BaseException) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; nothing was written", EXIT_INTERRUPTED
     if isinstance(error, FommError):
-        return one_line(str(error)), error.exit_code
+        return str(error), error.exit_code
+    if is_out_of_memory(error):
+        return "there is not enough memory. Close other programs, or give less at a time", 1
     return one_line(f"unexpected {type(error).__name__}: {error}. Please report it with the output of --debug"), 1
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class FommError(Exception):
     """Something broke while working.
@@ -19,9 +22,8 @@ class FommError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
-        """One line: ``problem. next step``."""
-        text = f"{self.problem.rstrip('.')}. {self.next_step}" if self.next_step else self.problem
-        return " ".join(text.split())
+        """Return one printable line: ``problem. next step``."""
+        return one_line(f"{self.problem.rstrip('.')}. {self.next_step}" if self.next_step else self.problem)
 
 
 class InputError(FommError):
@@ -38,3 +40,42 @@ class InterruptedByUserError(FommError):
     """Ctrl-C, with what was done until then and how to go on."""
 
     exit_code = 130
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and control characters, which could change the terminal.
+
+    Names of files, metadata and answers of servers get into messages.
+    """
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+@contextmanager
+def foreign_errors(problem: str, next_step: str = "", kind: type[FommError] = InputError) -> Iterator[None]:
+    """Raise whatever a library raises in the block as one of our errors.
+
+    Damaged files make libraries raise any type at all, so no list of types would be complete. Wrap the call of the
+    library only: a mistake of our own in the block would be blamed on the file.
+
+    Args:
+        problem: what is wrong, naming the file at fault.
+        next_step: what the user can do about it.
+        kind: the error to raise.
+
+    Raises:
+        FommError: `kind` for any exception; OutOfMemoryError where memory ran out. Our own errors pass unchanged.
+    """
+    try:
+        yield
+    except FommError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemoryError(f"there is not enough memory: {problem}", "Close other programs") from error
+        raise kind(problem, next_step) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out; PyTorch says it by a plain RuntimeError."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -1,4 +1,6 @@
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -216,3 +218,98 @@ def test_frame_names() -> None:
     assert not is_frame_pattern(Path("%d/a.png"))
     assert not is_frame_pattern(Path("100%.png"))
     assert not is_frame_pattern(Path("%d_%d.png"))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of the system, in order: ``sync NAME`` and ``rename NAME``."""
+    recorded: list[str] = []
+    fsync, rename = os.fsync, os.replace
+
+    def recording_fsync(handle: int) -> None:
+        recorded.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        fsync(handle)
+
+    def recording_rename(origin: Path, place: Path) -> None:
+        recorded.append(f"rename {Path(place).name}")
+        rename(origin, place)
+
+    monkeypatch.setattr(os, "fsync", recording_fsync)
+    monkeypatch.setattr(os, "replace", recording_rename)
+    return recorded
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="tells names of open files by /proc")
+def test_data_is_on_the_disk_before_the_name_and_the_name_before_what_relies_on_it(
+    tmp_path: Path, calls: list[str]
+) -> None:
+    with replacing(tmp_path / "result.mp4") as part:
+        part.write_text("new")
+        temporary = part.name
+    assert calls == [f"sync {temporary}", "rename result.mp4", f"sync {tmp_path.name}"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="tells names of open files by /proc")
+@pytest.mark.parametrize("there_before", [False, True])
+def test_frames_are_on_the_disk_before_their_names(tmp_path: Path, calls: list[str], there_before: bool) -> None:
+    folder = tmp_path / "frames"
+    if there_before:
+        folder.mkdir()
+    with replacing_frames(folder / "%05d.png") as pattern:
+        for index in range(2):
+            frame_path(pattern, index).write_text("frame")
+    renames = [index for index, call in enumerate(calls) if call.startswith("rename")]
+    assert {"sync 00000.png", "sync 00001.png"} <= set(calls[: renames[0]])
+    assert calls[-1] == f"sync {folder.name if there_before else tmp_path.name}"
+    assert calls.index(calls[-1]) > renames[-1]
+
+
+def test_a_system_that_cannot_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_handle: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with replacing(tmp_path / "result.mp4") as part:
+        part.write_text("new")
+    assert (tmp_path / "result.mp4").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("unexpected pos 64")])
+def test_a_full_disk_is_called_so_whatever_the_library_says(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(error, RuntimeError):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 100, 0))  # type: ignore[attr-defined]
+    with pytest.raises(FommError, match=r"result.mp4 cannot be written: the disk is full"):  # noqa: SIM117
+        with replacing(tmp_path / "result.mp4") as part:
+            part.write_text("half")
+            raise error
+    assert names(tmp_path) == []
+
+
+def test_a_disk_that_is_full_only_when_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "result.mp4").write_text("old")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(FommError, match="the disk is full"), replacing(tmp_path / "result.mp4") as part:
+        part.write_text("new")
+    assert (tmp_path / "result.mp4").read_text() == "old"
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "result.mp4")
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        replacing(tmp_path / "result.mp4").__enter__()
+    assert (tmp_path / "result.mp4").is_fifo()
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written: File name too long"):
+        replacing(tmp_path / ("n" * 300)).__enter__()
+
+
+def test_a_number_of_more_digits_than_names_have_is_no_pattern() -> None:
+    assert is_frame_pattern(Path("%05d.png"))
+    assert not is_frame_pattern(Path("%0999999999d.png"))

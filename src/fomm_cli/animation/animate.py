@@ -23,6 +23,7 @@ from fomm_cli.animation.template import MotionTemplate, check_options, open_foot
 from fomm_cli.animation.transfer import Smoother
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.files.guard import protect_inputs
 from fomm_cli.geometry import Region
 from fomm_cli.media.destination import Target
 from fomm_cli.media.first_frame import read_first_frame
@@ -142,8 +143,10 @@ class Files:
         """
         check_options(job)
         footage = footage or open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
-        inputs = (job.source_image, job.driving_video)
-        target = Target.of(job.result_video, still=footage.info.still, inputs=inputs)
+        target = Target.of(job.result_video, still=footage.info.still)
+        beside = target.beside("visualization").path if job.visualize else None
+        read = (job.source_image, job.driving_video, job.checkpoint, job.config)
+        protect_inputs(read, (target.path, beside))
         return cls(footage, target, read_first_frame(job.source_image))
 
 

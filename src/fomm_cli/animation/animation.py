@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fomm_cli.animation.transfer import MotionTransfer, Smoother
 from fomm_cli.engines.engine import Decoded, Decoder
-from fomm_cli.errors import OutOfMemoryError
+from fomm_cli.errors import OutOfMemoryError, is_out_of_memory
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.video.frame import Frame, Moment
 from fomm_cli.runtime.threads import in_parallel
@@ -223,10 +223,3 @@ class Animation:
         logger.warning("out of memory on the device; going on with batches of %d", self._batch_size)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether torch gave up because the memory of a device is full."""
-    # Apple GPUs and the CPU report it as a plain RuntimeError
-    text = str(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -11,6 +11,7 @@ from fomm_cli.animation.options import ExtractJob
 from fomm_cli.animation.template import is_template
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import missing_folder, replacing
+from fomm_cli.files.guard import protect_inputs
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.device import prepare_process
@@ -49,6 +50,7 @@ def extract(job: ExtractJob, progress: Progress = silent) -> ExtractResult:
         raise InputError(f"{job.driving_video} is a motion template already", "Give a video")
     if not job.output.parent.is_dir():
         raise missing_folder(job.output, job.output.parent)
+    protect_inputs((job.driving_video, job.checkpoint, job.config), (job.output,))
     prepare_process(job.threads)
     clip = open_clip(job.driving_video, job.start, job.end, job.max_frames, job.fps)
     animator = Animator.load(job.checkpoint, job.config, device=job.device, progress=progress)

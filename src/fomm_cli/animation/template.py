@@ -16,9 +16,10 @@ import torch
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
+from fomm_cli.files.inputs import check_file
 from fomm_cli.geometry import Region
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.media.validate import check_content, check_file
+from fomm_cli.media.validate import check_content
 from fomm_cli.media.video.frame import Moment
 from fomm_cli.media.video.reader import Clip, ClipInfo, Range, nothing_kept, open_clip
 

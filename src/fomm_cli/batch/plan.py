@@ -18,7 +18,7 @@ from fomm_cli.batch.options import BatchJob
 from fomm_cli.config.schema import load_config
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.files.hashing import sha256_of
-from fomm_cli.media.validate import check_exists
+from fomm_cli.files.inputs import check_exists
 from fomm_cli.media.video.reader import ClipInfo
 from fomm_cli.models.bundled import bundled_checkpoint
 

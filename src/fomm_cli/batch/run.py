@@ -19,6 +19,7 @@ from fomm_cli.batch.pool import Advanced, Engine, Event, Failed, Finished, Unit
 from fomm_cli.batch.ranges import cut
 from fomm_cli.batch.report import write_reports
 from fomm_cli.errors import FommError, InterruptedByUserError
+from fomm_cli.files.atomic import move_into_place
 from fomm_cli.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
@@ -265,7 +266,7 @@ class _Run:
     def _keep_part(self, opened: _Open, unit: Unit, event: Finished) -> None:
         part = self._journal.parts_folder / unit.key / f"{unit.start}-{unit.stop or 'end'}"
         part.parent.mkdir(exist_ok=True)
-        self._folder(unit).replace(part)
+        move_into_place(self._folder(unit), part)
         self._bar.finish(unit, event.outcome.frames)
         opened.ranges -= 1
         if opened.ranges == 0 and not opened.failed:
@@ -308,7 +309,7 @@ def _can_be_cut(job: AnimateJob) -> bool:
 def _move(origin: Path, place: Path) -> None:
     if place.is_dir():
         shutil.rmtree(place)  # os.replace puts files over files only
-    origin.replace(place)
+    move_into_place(origin, place)
 
 
 class _Bar:

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 
 from fomm_cli.animation.animate import Files, animate_with, choose_initial, load_animator, prepare_source, start
-from fomm_cli.animation.animation import AnimatedFrame, is_out_of_memory
+from fomm_cli.animation.animation import AnimatedFrame
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.driving import Driving, open_driving
 from fomm_cli.animation.options import AnimateJob
@@ -23,7 +23,8 @@ from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage
 from fomm_cli.batch.journal import Outcome
 from fomm_cli.batch.pool import PART, Failed, Finished, Report, Unit
 from fomm_cli.batch.thumbnail import thumbnail
-from fomm_cli.errors import FommError, OutOfMemoryError
+from fomm_cli.errors import FommError, OutOfMemoryError, is_out_of_memory
+from fomm_cli.files.atomic import move_into_place, sync
 from fomm_cli.media.video.lossless import read_lossless, write_lossless
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress
@@ -44,7 +45,7 @@ def answer(worker: PairWorker, unit: Unit, folder: Path, report: Report) -> Fini
         return Failed(unit.number, str(error), may_pass=False)
     except Exception as error:  # noqa: BLE001 - one pair must not stop the rest
         text = " ".join(f"unexpected {type(error).__name__}: {error}".split())
-        return Failed(unit.number, text, may_pass=isinstance(error, RuntimeError) and is_out_of_memory(error))
+        return Failed(unit.number, text, may_pass=is_out_of_memory(error))
 
 
 class PairWorker:
@@ -134,7 +135,8 @@ class PairWorker:
             if not path.exists():
                 part = folder / path.name
                 open_driving(job, animator, _open(job)).record().save(part)
-                part.replace(path)
+                sync(part)
+                move_into_place(part, path)
         return MotionTemplate.load(path)
 
 

@@ -76,7 +76,10 @@ def _hint_at_published_weights() -> None:
 def _last_line(result: AnimateResult) -> str:
     speed = result.frames / result.seconds
     beside = f", keypoints in {result.visualization}" if result.visualization else ""
+    what = f"{result.path}: {counted(result.frames, 'frame')}"
+    if result.path.is_dir():
+        what = f"wrote {counted(result.frames, 'PNG frame')} to {result.path}/ (add .mp4 for a video)"
     return (
-        f"{result.path}: {counted(result.frames, 'frame')} in {result.seconds:.1f} s ({speed:.1f} frames/s) "
+        f"{what} in {result.seconds:.1f} s ({speed:.1f} frames/s) "
         f"on {result.device}, {result.engine} {result.precision}{beside}"
     )

@@ -38,7 +38,9 @@ def _run(options: argparse.Namespace) -> None:
 
     from fomm_cli.evaluation.bench import as_rows, bench
     from fomm_cli.files.atomic import replacing
+    from fomm_cli.files.guard import protect_inputs
 
+    protect_inputs((job.source_image, job.driving_video, job.checkpoint, job.config), (options.json,))
     with progress_bar(shown=not options.quiet, unit="round") as progress:
         rows = bench(job, progress)
     if options.json is not None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from fomm_cli.errors import one_line
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -86,11 +88,6 @@ class MessageHandler(logging.Handler):
         if record.exc_info:
             trace = "\n" + logging.Formatter().formatException(record.exc_info)
         write_message(f"fomm: {coloured(level)}{text}{trace}")
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks and control characters, which could change the terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def coloured(level: str) -> str:

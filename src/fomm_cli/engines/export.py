@@ -11,6 +11,7 @@ from fomm_cli.engines.onnx_export import NETWORKS, export_onnx, require_packages
 from fomm_cli.engines.options import ExportJob
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
+from fomm_cli.files.guard import protect_inputs
 from fomm_cli.models.loading import load_model
 
 
@@ -35,6 +36,8 @@ def export(job: ExportJob) -> ExportResult:
         FommError: ONNX Runtime computes something else than PyTorch.
     """
     require_packages()
+    paths = {name: job.result_dir / f"{name}.onnx" for name in NETWORKS}
+    protect_inputs((job.checkpoint, job.config), paths.values())
     device = torch.device("cpu")
     model = load_model(job.checkpoint, job.config, device, align_corners=job.align_corners)
     model.networks.prepare_inference(device)
@@ -42,7 +45,6 @@ def export(job: ExportJob) -> ExportResult:
         job.result_dir.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder {job.result_dir} cannot be created: {error.strerror}", "Name another") from error
-    paths = {name: job.result_dir / f"{name}.onnx" for name in NETWORKS}
     with ExitStack() as writing:
         parts = {name: writing.enter_context(replacing(path)) for name, path in paths.items()}
         difference = export_onnx(model, parts)

@@ -27,6 +27,7 @@ from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_
 from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.files.atomic import replacing
+from fomm_cli.files.guard import protect_inputs
 from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer
@@ -39,6 +40,7 @@ from fomm_cli.version import __version__
 logger = logging.getLogger(__name__)
 
 COPY = "copy of the source"
+_TABLE, _MEANS = "evaluation.csv", "evaluation.json"
 _RATE = Fraction(25)  # of the videos written; the frames matter, not their times
 
 Model = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -92,6 +94,8 @@ def reconstruct(job: ReconstructJob, progress: Progress = silent) -> Reconstruct
     videos = _test_videos(job.root_dir, animator.config.reconstruction_params.num_videos)
     _make_folder(job.output)
     suffix, rebuild = animator.config.reconstruction_params.format, _rebuilding(animator)
+    read = (job.root_dir, job.checkpoint, job.config, *videos)
+    protect_inputs(read, (job.output / f"{path.stem}{suffix}" for path in videos))
     errors: list[float] = []
     frames = 0
     for number, path in enumerate(videos):
@@ -133,6 +137,8 @@ def evaluate(job: EvaluateJob, progress: Progress = silent) -> EvaluateResult:
         features = feature_distance(load_perceptual(job.perceptual), animator.device)
     videos = _test_videos(job.root_dir, animator.config.reconstruction_params.num_videos)
     _make_folder(job.output)
+    read = (job.root_dir, job.checkpoint, job.config, job.previous, job.perceptual, *videos)
+    protect_inputs(read, (job.output / name for name in (_TABLE, _MEANS)))
     rows: list[tuple[str, str, Scores]] = []
     frames = 0
     with ExitStack() as opened:
@@ -211,10 +217,10 @@ def _make_folder(folder: Path) -> None:
 
 def _write(folder: Path, rows: list[tuple[str, str, Scores]], means: dict[str, Scores]) -> None:
     """A CSV file of every video and a JSON file of the means."""
-    with replacing(folder / "evaluation.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(folder / _TABLE) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["video", "model", *asdict(rows[0][2])])
         writer.writerows([video, model, *asdict(scores).values()] for video, model, scores in rows)
-    with replacing(folder / "evaluation.json") as part:
+    with replacing(folder / _MEANS) as part:
         data = {model: asdict(scores) for model, scores in means.items()}
         part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

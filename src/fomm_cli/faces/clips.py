@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from fomm_cli.faces.framing import grown_square, head_box, head_square
 from fomm_cli.faces.options import CropJob
 from fomm_cli.faces.tracking import Track, Tracker
 from fomm_cli.files.atomic import replacing
+from fomm_cli.files.guard import protect_inputs
 from fomm_cli.geometry import Box, Region
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.image import write_image
@@ -58,6 +60,7 @@ def crop(job: CropJob, progress: Progress = silent) -> list[FaceClip]:
     """
     if job.inp.is_dir():
         raise InputError(f"{job.inp} is a folder", "Name one video or picture")
+    protect_inputs((job.inp,), job.result_dir.glob(f"{glob.escape(job.inp.stem)}_*"))
     clip = open_clip(job.inp)
     with open_finder(job.face_backend) as finder:
         clips = _from_picture(job, finder) if clip.info.still else _from_video(job, clip, finder, progress)

@@ -1,18 +1,27 @@
-"""Results appear whole or not at all."""
+"""Results appear whole or not at all, even if the power goes.
+
+A file system may commit a rename before the data of the file. So a result is flushed to the disk, then renamed to its
+place, then its folder is flushed; only what comes after, such as a journal, may rely on it.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fomm_cli.errors import FommError, InputError
 
-_FRAME_NUMBER = re.compile(r"%(?:0(\d+))?d")
+_FRAME_NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
 _STEM_CHARACTERS = 40  # keeps the temporary name inside every file system's limit
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = 1 << 16  # bytes; with less left, whatever failed while writing failed for lack of room
 
 
 @contextmanager
@@ -25,23 +34,23 @@ def replacing(path: Path) -> Iterator[Path]:
         InputError: the folder is missing or cannot be written to, or ``path`` is a folder.
         FommError: nothing was written, or the finished file cannot be moved into place.
     """
+    check_replaceable(path)
     target = path.resolve() if path.is_symlink() else path
-    if target.is_dir():
-        raise InputError(f"{path} is a folder", "Name a file to write.")
     part = _temporary_beside(target)
     with _creating(part, path):
         part.touch(exist_ok=False)
     try:
-        with _speaking_of(path, part):
+        with _speaking_of(path, part), _noticing_a_full_disk(path, part.parent):
             yield part
             if part.stat().st_size == 0:
                 raise FommError(f"Nothing was written to {path}", "Report this, please.")
+            sync(part)
     except BaseException:
         with suppress(OSError):
             part.unlink()
         raise
     try:
-        part.replace(target)
+        move_into_place(part, target)
     except OSError as error:
         # The work of hours is in there: rather an odd name than nothing.
         raise FommError(
@@ -70,11 +79,71 @@ def replacing_frames(pattern: Path) -> Iterator[Path]:
     with _creating(part, folder):
         part.mkdir()
     try:
-        with _speaking_of(folder, part):
+        with _speaking_of(folder, part), _noticing_a_full_disk(folder, part.parent):
             yield part / pattern.name
+            for frame in part.iterdir():
+                sync(frame)
         _publish_frames(part, pattern)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def move_into_place(finished: Path, place: Path) -> None:
+    """Rename a file whose data is on the disk, or a folder of such files, so that the new name is there to stay.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    finished.replace(place)
+    sync(place.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk, where the system can do that.
+
+    Raises:
+        OSError: the disk is full or broken: only now does the system write what it had kept.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):  # it cannot be done here
+            raise
+    finally:
+        os.close(handle)
+
+
+def check_replaceable(path: Path) -> None:
+    """Make sure that a file can be written at ``path``, or replace the one there.
+
+    Raises:
+        InputError: it is a folder, a pipe or device, or no name that a file can have.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be written: {reason}", "Choose another name.") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{path} is a folder", "Name a file to write.")
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path} is a pipe or a device, not a file", "Name a file to write.")
+
+
+def disk_is_full(error: BaseException, folder: Path) -> bool:
+    """Return whether ``error`` came about since the disk of ``folder`` is full; not every library says so."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    try:
+        return shutil.disk_usage(folder).free < _NO_ROOM
+    except OSError:
+        return False
 
 
 def is_frame_pattern(path: Path) -> bool:
@@ -94,7 +163,7 @@ def _temporary_beside(target: Path) -> Path:
 
 def missing_folder(wanted: Path, folder: Path) -> InputError:
     """Build the error for a result whose folder is not there."""
-    return InputError(f"There is no folder {folder} to write {wanted.name} to", f"Create it: mkdir {folder}")
+    return InputError(f"There is no folder {folder} to write {wanted.name} to", f"Create it: mkdir -p {folder}")
 
 
 @contextmanager
@@ -103,10 +172,29 @@ def _creating(part: Path, wanted: Path) -> Iterator[None]:
     folder = part.parent
     try:
         yield
-    except FileNotFoundError as error:
-        raise missing_folder(wanted, folder) from error
     except OSError as error:
+        if not folder.is_dir():
+            raise missing_folder(wanted, folder) from error
+        if disk_is_full(error, folder):
+            raise _no_room(wanted) from error
         raise InputError(f"{folder} cannot be written to: {error.strerror}", "Choose another folder.") from error
+
+
+@contextmanager
+def _noticing_a_full_disk(path: Path, folder: Path) -> Iterator[None]:
+    """Say that there is no room for ``path``, whatever a library made of it; our own errors pass."""
+    try:
+        yield
+    except FommError:
+        raise
+    except Exception as error:
+        if disk_is_full(error, folder):
+            raise _no_room(path) from error
+        raise
+
+
+def _no_room(path: Path) -> FommError:
+    return FommError(f"{path} cannot be written: the disk is full", "Make room, and start again.")
 
 
 @contextmanager
@@ -124,13 +212,14 @@ def _publish_frames(part: Path, pattern: Path) -> None:
     folder = pattern.parent
     try:
         if not folder.is_dir():
-            part.rename(folder)
+            move_into_place(part, folder)
             return
         old = [path for path in folder.iterdir() if is_frame_of(pattern, path.name)]
         new = sorted(part.iterdir())
         attic = part / "old"
         attic.mkdir()
         _move_all([(path, attic / path.name) for path in old] + [(path, folder / path.name) for path in new])
+        sync(folder)
     except OSError as error:
         raise FommError(f"The frames cannot be moved to {folder}: {error.strerror}", "Check the folder.") from error
 

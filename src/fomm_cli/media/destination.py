@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from fomm_cli.errors import InputError
-from fomm_cli.files.atomic import is_frame_of, is_frame_pattern, missing_folder, replacing, replacing_frames
+from fomm_cli.files.atomic import check_replaceable, is_frame_pattern, missing_folder, replacing, replacing_frames
 from fomm_cli.media.image import PICTURE_SUFFIXES
 from fomm_cli.media.video.writer import ALLOWED, VIDEO_SUFFIXES, unwritable
 
@@ -29,16 +29,15 @@ class Target:
     kind: Literal["video", "picture", "frames"]
 
     @classmethod
-    def of(cls, path: Path | None, *, still: bool, inputs: Sequence[Path]) -> Target:
+    def of(cls, path: Path | None, *, still: bool) -> Target:
         """Read a `--result_video` value.
 
         Args:
             path: the value; None for result.mp4, or result.png where `still`.
             still: whether there is just one picture to write.
-            inputs: files that must not be overwritten.
 
         Raises:
-            InputError: a name that says nothing we can write, does not fit what is written, or is an input.
+            InputError: a name that says nothing we can write, or does not fit what is written.
         """
         target = cls._parse(path or Path("result.png" if still else "result.mp4"))
         if target.kind == "picture" and not still:
@@ -47,19 +46,22 @@ class Target:
             raise InputError(f"the driving video is one picture, which {target.path} is not for", "Use result.png")
         if not target._folder.is_dir():
             raise missing_folder(target.shown, target._folder)  # now, not after minutes of work
-        for given in inputs:
-            if target._takes_the_place_of(given):
-                raise InputError(f"the result would overwrite the input {given}", "Choose another --result_video")
+        if target.kind != "frames":
+            check_replaceable(target.path)
         return target
 
     @classmethod
     def _parse(cls, path: Path) -> Target:
         suffix = path.suffix.lower()
+        if str(path) == "-":
+            raise InputError("the result cannot be written to the standard output (-)", f"Name a file. {ALLOWED}")
+        if str(path) in (".", ".."):
+            raise InputError(f"the frames of the result would be scattered in {path.resolve()}", ALLOWED)
         if is_frame_pattern(path):
             if suffix != ".png":
                 raise InputError(f"frames cannot be written as {path.name}", "Use name_%05d.png")
             return cls(path, "frames")
-        if path.is_dir() or not suffix:
+        if _is_folder(path) or not suffix:
             if path.exists() and not path.is_dir():
                 raise InputError(f"{path} is a file without a suffix, not a folder for frames", ALLOWED)
             return cls(path / FOLDER_PATTERN, "frames")
@@ -74,12 +76,6 @@ class Target:
         """What has to be there already."""
         folder = self.path.parent
         return folder.parent if self.kind == "frames" and not folder.exists() else folder
-
-    def _takes_the_place_of(self, given: Path) -> bool:
-        path, given = self.path.resolve(), given.resolve()
-        if self.kind == "frames":
-            return path.parent == given or (path.parent == given.parent and is_frame_of(path, given.name))
-        return path == given
 
     def beside(self, name: str) -> Target:
         """A target of the same kind beside this one, with `name` added to its own."""
@@ -100,3 +96,10 @@ class Target:
         """Yield a path or pattern to write to; it takes the target's place when the block succeeds."""
         with replacing_frames(self.path) if self.kind == "frames" else replacing(self.path) as part:
             yield part
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        raise InputError(f"{path} cannot be written: {getattr(error, 'strerror', error)}", "Choose another.") from error

@@ -17,8 +17,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from fomm_cli.errors import FommError, InputError
+from fomm_cli.files.inputs import check_file
 from fomm_cli.media.alpha import composite_over_white
-from fomm_cli.media.validate import MAX_PIXELS, check_content, check_file, check_pixels, too_large
+from fomm_cli.media.validate import MAX_PIXELS, check_content, check_pixels, too_large
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from fomm_cli.errors import InputError
@@ -16,54 +15,6 @@ _MENDED_BY = {
     "web page": "The download went wrong: save the file itself.",
 }
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-
-
-def check_file(path: Path, wanted: str) -> None:
-    """Make sure that ``path`` is a readable file with something in it.
-
-    Args:
-        path: the file.
-        wanted: what it should hold, for the message: "picture", "video".
-
-    Raises:
-        InputError: missing, a folder, empty or not readable.
-    """
-    check_exists(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a {wanted}", f"Name one {wanted} file in it.")
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", "Check its permissions.") from error
-    if empty:
-        raise InputError(f"{path} is empty (0 bytes)", "Download or copy it again.")
-
-
-def check_exists(path: Path) -> None:
-    """Make sure that something is at ``path``, else suggest what is near it.
-
-    Raises:
-        InputError: nothing there, or a folder on the way may not be entered.
-    """
-    try:
-        found = path.exists()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", "Check the name and the permissions.") from error
-    if not found:
-        raise InputError(f"{path} does not exist", _suggestion(path))
-
-
-def _suggestion(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f"There is no folder {folder}: check the path."
-    try:
-        names = [entry.name for entry in folder.iterdir()]
-    except OSError:
-        names = []
-    close = difflib.get_close_matches(path.name, names, n=3)
-    return f"Did you mean {' or '.join(str(folder / name) for name in close)}?" if close else "Check the path."
 
 
 def check_content(path: Path, wanted: str) -> None:

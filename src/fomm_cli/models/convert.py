@@ -8,6 +8,7 @@ from pathlib import Path
 from fomm_cli.config.schema import load_config
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
+from fomm_cli.files.guard import protect_inputs
 from fomm_cli.models.checkpoint import DISCRIMINATOR, read_checkpoint, write_safetensors
 from fomm_cli.models.loading import choose_config
 from fomm_cli.models.networks import load_networks
@@ -31,6 +32,7 @@ def convert(job: ConvertJob) -> ConvertResult:
     """
     if job.target.suffix.lower() != ".safetensors":
         raise InputError(f"{job.target} does not end in .safetensors", "Give the target that suffix")
+    protect_inputs((job.checkpoint, job.config), (job.target,))
     given = None if job.config is None else load_config(job.config)
     checkpoint = read_checkpoint(job.checkpoint, optional=(DISCRIMINATOR,) if job.training else ())
     config = choose_config(given, checkpoint)

@@ -14,6 +14,7 @@ from fomm_cli.animation.animator import Animator
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.landmarks import OVAL
+from fomm_cli.files.guard import protect_inputs
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
@@ -55,6 +56,8 @@ def score(job: ScoreJob, progress: Progress = silent) -> Scored:
     Raises:
         FommError: a file that cannot be worked with, or no MediaPipe.
     """
+    read = (job.result, job.driving_video, job.source_image, job.checkpoint, job.config)
+    protect_inputs(read, (job.csv, job.plot))
     driving, result = open_clip(job.driving_video), open_clip(job.result)
     source = None if job.source_image is None else read_first_frame(job.source_image)
 

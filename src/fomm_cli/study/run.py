@@ -21,9 +21,9 @@ from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.hashing import sha256_of
+from fomm_cli.files.inputs import check_exists
 from fomm_cli.geometry import Box
 from fomm_cli.media.first_frame import read_first_frame
-from fomm_cli.media.validate import check_exists
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.progress import Progress, silent

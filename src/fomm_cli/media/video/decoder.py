@@ -17,7 +17,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from fomm_cli.errors import InputError
-from fomm_cli.media.validate import check_content, check_file, check_pixels
+from fomm_cli.files.inputs import check_file
+from fomm_cli.media.validate import check_content, check_pixels
 from fomm_cli.media.video.timing import DEFAULT_RATE, Timing, judge_timing
 
 _PROBED_PACKETS = 240

@@ -18,8 +18,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from fomm_cli.errors import InputError
+from fomm_cli.files.inputs import check_exists
 from fomm_cli.media.image import is_still_image, read_image
-from fomm_cli.media.validate import check_exists
 from fomm_cli.media.video.decoder import Damage, pictures, probe
 from fomm_cli.media.video.frame import Frame, Moment
 from fomm_cli.media.video.pixels import display_matrix, upright_rgb

@@ -1,0 +1,80 @@
+"""What cannot be read as a file is refused by name, and nothing waits for a pipe."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from fomm_cli.errors import FommError, InputError, OutOfMemoryError, foreign_errors, one_line
+from fomm_cli.files.inputs import check_file, read_text
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        check_file(path, "picture", 100)
+    return str(caught.value)
+
+
+def test_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    check_file(tmp_path / "a", "picture", 100)
+
+
+def test_pipes_devices_and_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # names of sockets have to be short
+    os.mkfifo("f.png")
+    assert "f.png is a named pipe" in refusal(Path("f.png"))
+    Path("z.npz").symlink_to("/dev/zero")
+    assert "z.npz is a device" in refusal(Path("z.npz"))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("s.png")
+        assert "s.png is a socket" in refusal(Path("s.png"))
+
+
+def test_addresses_and_standard_input() -> None:
+    said = refusal(Path("https://example.com/me.jpg"))
+    assert said == "https://example.com/me.jpg is an address, and addresses are not read. Download it first."
+    assert "the standard input (-) is not read" in refusal(Path("-"))
+
+
+def test_what_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(101))
+    assert "the limit for a picture" in refusal(tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n/" * 2500, "nul\0"])
+def test_names_that_no_file_has(name: str, tmp_path: Path) -> None:
+    refusal(tmp_path / name)
+
+
+def test_text(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("ä", encoding="utf-8-sig")
+    assert read_text(tmp_path / "a", "table") == "ä"
+    (tmp_path / "a").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_text(tmp_path / "a", "table")
+
+
+@pytest.mark.parametrize("raised", [RuntimeError, RecursionError, UnicodeError, SystemError, KeyError, AssertionError])
+def test_whatever_a_library_raises(raised: type[Exception]) -> None:
+    with pytest.raises(InputError, match="x is damaged"), foreign_errors("x is damaged"):
+        raise raised("inside")
+
+
+def test_what_is_not_a_library_s_passes() -> None:
+    with pytest.raises(KeyboardInterrupt), foreign_errors("x is damaged"):
+        raise KeyboardInterrupt
+    with pytest.raises(FommError, match="ours"), foreign_errors("x is damaged"):
+        raise FommError("ours")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 B")])
+def test_memory_that_ran_out(error: Exception) -> None:
+    with pytest.raises(OutOfMemoryError, match="not enough memory: x is damaged"), foreign_errors("x is damaged"):
+        raise error
+
+
+def test_escape_sequences_do_not_reach_the_terminal() -> None:
+    assert str(FommError("HTTP 999 \x1b[31m\x07", "a\nb\x9b")) == "HTTP 999 [31m . a b"
+    assert one_line("ok ü 漢 \u202egnp.exe") == "ok ü 漢 gnp.exe"
