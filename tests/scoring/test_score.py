@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.util import find_spec
 from itertools import pairwise
@@ -23,6 +23,7 @@ from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.landmarks import CHEEKS, INNER_LIPS, OUTER_LIPS, RIGID
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer
+from fomm_cli.models.bundled import sample
 from fomm_cli.scoring.concordance import agreement
 from fomm_cli.scoring.measurements import FaceTrack, interior, track_face
 from fomm_cli.scoring.rubric import PARTS, Scores, matched, score_faces
@@ -188,6 +189,30 @@ def test_frames_without_a_face_count_as_not_drawn(clips: list[Known]) -> None:
     scores = score_faces(clip.plain, hidden, clip.plain[:1])
     assert values(scores) == {"total": 0, "eyes": 0, "mouth": 0, "outline": 0}
     assert scores.parts["identity"] is None
+
+
+def test_a_few_melted_faces_cost_identity_and_quality(clips: list[Known]) -> None:
+    for clip in clips:
+        patches = clip.plain.patches.copy()
+        patches[20:25] = patches[20:25, ::-1]  # five faces of fifty, upside down, whose landmarks stay
+        melted = replace(clip.plain, patches=patches)
+        scored = clip.scored(melted)
+        assert scored["identity"] < 8
+        assert scored["total"] == pytest.approx(10)
+
+
+@pytest.mark.parametrize("still_first", [True, False])
+def test_one_common_frame_is_nothing_to_compare(
+    still_first: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,  # noqa: ARG001 - has to be there
+) -> None:
+    image = tmp_path / "still.png"
+    Image.fromarray(next(iter(open_clip(sample()[1], max_frames=1).frames())).image).save(image)
+    result, driving = (image, sample()[1]) if still_first else (sample()[1], image)
+    assert main(["score", str(result), "-d", str(driving)]) == 2
+    assert "share a single frame" in capsys.readouterr().err
 
 
 def test_agreement_is_lins_concordance() -> None:

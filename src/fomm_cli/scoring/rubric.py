@@ -20,6 +20,8 @@ _OVERLAP_COUNTS = 0.25  # of the outline
 _GRID = 48  # pixels of a face's size, to measure overlaps with
 _BLOCK = 10  # frames that resampling keeps together, since neighbours are alike
 _RESAMPLED = 400
+_WORST = 0.1  # ratio of the frames whose mean makes half of identity and quality
+_BY_WORST = ("identity", "quality")
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class Scores:
         total: mean of eyes, mouth and outline, as far as they could be seen: the study's points.
         seen: share of the driving frames in which the result's face was found.
         notes: what could not be seen or judged, a sentence each.
-        per_frame: of each part and of the total, 0 to 10, (N,) each; the mean is the score, so single frames of what
-            follows badly may lie below 0.
+        per_frame: of each part and of the total, 0 to 10, (N,) each. The mean is the score, so single frames of what
+            follows badly may lie below 0; of identity and quality, half of the score is the mean of the worst tenth
+            of the frames, since one melted face spoils a video.
     """
 
     basis: str
@@ -114,22 +117,37 @@ def scores_of(raw: dict[str, np.ndarray], basis: str, seen: float, notes: list[s
     studied = [frames[name] for name in STUDY_PARTS if name in frames]
     if studied:
         frames["total"] = np.asarray(np.mean(studied, axis=0))
-    parts = {name: _score([frames[name]]) if name in frames else None for name in PARTS}
+    parts = {name: _score([frames[name]], worst=name in _BY_WORST) if name in frames else None for name in PARTS}
     return Scores(basis, parts, _score(studied) if studied else None, seen, tuple(notes), frames)
 
 
-def _score(frames: list[np.ndarray]) -> Score:
-    """The mean of parts (N,) each, none below 0, with its interval by resampling blocks of frames."""
+def _score(frames: list[np.ndarray], *, worst: bool = False) -> Score:
+    """Return the mean of parts (N,) each, none below 0, with its interval by resampling blocks of frames.
+
+    With `worst`, half of it is the mean of the worst tenth of the frames.
+    """
     table = np.stack(frames)
     generator = np.random.default_rng(0)  # the same interval every time
     count = table.shape[1]
     blocks = -(-count // _BLOCK)
     starts = generator.integers(0, max(1, count - _BLOCK + 1), (_RESAMPLED, blocks))
     chosen = np.minimum(starts[..., None] + np.arange(min(_BLOCK, count)), count - 1).reshape(_RESAMPLED, -1)
-    means = np.clip(table[:, chosen].mean(axis=2), 0, 10).mean(axis=0)
+    average = _mean_and_worst if worst else _mean
+    means = np.clip(average(table[:, chosen]), 0, 10).mean(axis=0)
     low, high = np.percentile(means, (2.5, 97.5))
-    value = float(np.clip(table.mean(axis=1), 0, 10).mean())
+    value = float(np.clip(average(table), 0, 10).mean())
     return Score(value, min(value, float(low)), max(value, float(high)))
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values.mean(axis=-1))
+
+
+def _mean_and_worst(values: np.ndarray) -> np.ndarray:
+    """Return the middle between the mean and the mean of the worst tenth, over the last axis."""
+    count = max(1, round(_WORST * values.shape[-1]))
+    worst = np.sort(values, axis=-1)[..., :count].mean(axis=-1)
+    return np.asarray((values.mean(axis=-1) + worst) / 2)
 
 
 def _seen_notes(seen: np.ndarray) -> list[str]:

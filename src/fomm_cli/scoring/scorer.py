@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fomm_cli.animation.animator import Animator
+from fomm_cli.errors import InputError
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import FaceFinder
 from fomm_cli.faces.landmarks import OVAL
@@ -130,7 +131,7 @@ class Scorer:
     def _by_landmarks(
         self, driving: FaceTrack, result: FaceTrack, source: np.ndarray, notes: tuple[str, ...]
     ) -> Scored:
-        of_driving, of_result = matched(driving.times, result.times)
+        of_driving, of_result = _common_frames(driving.times, result.times)
         driving, result = driving[of_driving], result[of_result]
         heights = np.ptp(result.landmarks[result.seen, :, 1], axis=1)
         size = float(np.median(heights)) if len(heights) else float(source.shape[0])
@@ -142,7 +143,7 @@ class Scorer:
 
     def _by_points(self, result: Clip, reason: str) -> Scored:
         driving, found = self._driving_points, self._points(result, "result, key points")
-        of_driving, of_result = matched(driving.times, found.times)
+        of_driving, of_result = _common_frames(driving.times, found.times)
         scores = score_points(driving[of_driving], found[of_result], reason)
         return Scored(scores, driving.times[of_driving], {}, {}, None)
 
@@ -164,6 +165,21 @@ class Scorer:
             for done, frame in enumerate(frames, start=1):
                 yield float(frame.time), frame.image
                 self._progress(f"looking at the {what}", done, clip.info.frame_count)
+
+
+def _common_frames(driving: np.ndarray, result: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Match the frames of a driving video and a result by their times (N,) and (M,); see `matched`.
+
+    Raises:
+        InputError: they share a single frame, which shows no movement.
+    """
+    of_driving, of_result = matched(driving, result)
+    if len(of_driving) < 2 or len(np.unique(of_result)) < 2:
+        raise InputError(
+            "there is nothing to compare: driving video and result share a single frame",
+            "Give the video that drove the result as --driving_video, and the animated video as RESULT",
+        )
+    return of_driving, of_result
 
 
 def _first_frame(clip: Clip) -> np.ndarray:
