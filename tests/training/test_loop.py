@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +286,36 @@ def rewritten(config: Path, **values: Any) -> Path:
     path = config.with_name("rewritten.yaml")
     path.write_text(yaml.safe_dump(changed(yaml.safe_load(config.read_text()), **values)))
     return path
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state["training"].pop("log"),
+        lambda state: state["training"].update(step="many"),
+        lambda state: state["training"]["log"].update(sums=[1]),
+        lambda state: state.update(optimizer_generator=3),
+        lambda state: state["training"].pop("skipped"),
+        lambda state: state["generator"].update({"first.conv.weight": torch.zeros(1)}),
+        lambda state: state.update(training=None),
+    ],
+)
+def test_a_damaged_training_is_named(damage: Callable[[dict[str, Any]], object], tmp_path: Path) -> None:
+    config = write_training(tmp_path)
+    train(job_of(config, max_minutes=1e-6))
+    path = tmp_path / "log" / "last.pth.tar"
+    state = torch.load(path, weights_only=True)
+    damage(state)
+    torch.save(state, path)
+    with pytest.raises(InputError, match=r"cannot be resumed|does not fit the training"):
+        train(job_of(config, resume=True))
+
+
+@pytest.mark.parametrize("variables", [{"WORLD_SIZE": "x"}, {"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "-1"}])
+def test_half_of_torchruns_environment_is_told(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="torchrun"):
+        train(job_of(write_training(tmp_path)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from fomm_cli.errors import InputError
 from fomm_cli.runtime.device import choose_device
 
 
@@ -37,6 +38,20 @@ class Processes:
         return bool(flag.item())
 
 
+def _number(name: str, default: int | None = None) -> int:
+    """Return a number that torchrun sets in the environment.
+
+    Raises:
+        InputError: it is missing, or something else.
+    """
+    text = os.environ.get(name, "" if default is None else str(default))
+    if not text.isdecimal():
+        raise InputError(
+            f"the environment variable {name} is {text!r}", "Start the training with torchrun, or unset WORLD_SIZE"
+        )
+    return int(text)
+
+
 @contextmanager
 def joined_processes(device: str) -> Iterator[Processes]:
     """Meet the other processes, if torchrun started any (it sets RANK, LOCAL_RANK and WORLD_SIZE).
@@ -44,16 +59,16 @@ def joined_processes(device: str) -> Iterator[Processes]:
     Raises:
         InputError: the device cannot be used.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = _number("WORLD_SIZE", 1)
     if count == 1:
         yield Processes(0, 1, choose_device(device))
         return
-    rank = int(os.environ["RANK"])
+    rank = _number("RANK")
     if rank:
         logging.getLogger("fomm_cli").setLevel(logging.ERROR)
     chosen = choose_device(device)
     if chosen.type == "cuda":
-        chosen = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
+        chosen = choose_device(f"cuda:{_number('LOCAL_RANK')}")
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:

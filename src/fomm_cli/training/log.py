@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SILENCE = 10.0  # seconds after which progress is told between two lines of losses
+
 
 class TrainingLog:
     """Averages losses over steps and writes them down."""
@@ -39,6 +41,7 @@ class TrainingLog:
         self._count: int = (state or {}).get("count", 0)
         self._names: dict[str, None] = dict.fromkeys(self._sums)  # in order, those of skipped steps too
         self._samples, self._since = 0, time.perf_counter()
+        self._began, self._first, self._told = self._since, step, self._since
         self._board = _tensorboard(folder / "tensorboard", step)
         _forget_after(self._csv, step)
 
@@ -66,7 +69,17 @@ class TrainingLog:
                 self._board.add_scalar(name, value, step)
         text = ", ".join(f"{name} {value:.3f}" for name, value in averages.items())
         logger.info("step %d, epoch %d: %s; %.1f samples/s", step, epoch, text, speed)
+        self._told = now
         return averages
+
+    def tell(self, step: int, total: int) -> None:
+        """Say how far the training is, if nothing was said for ten seconds; `total` steps are planned."""
+        now = time.perf_counter()
+        if now - self._told < _SILENCE:
+            return
+        self._told = now
+        left = (total - step) * (now - self._began) / max(1, step - self._first)
+        logger.info("step %d of %d, about %s left", step, total, _duration(left))
 
     def picture(self, step: int, picture: np.ndarray) -> None:
         """Keep a picture, uint8 (H, W, 3)."""
@@ -98,8 +111,19 @@ class SilentLog(TrainingLog):
     def add(self, losses: dict[str, Tensor], samples: int, *, skipped: bool) -> None:
         """Count nothing."""
 
+    def tell(self, step: int, total: int) -> None:
+        """Say nothing."""
+
     def close(self) -> None:
         """There are no files."""
+
+
+def _duration(seconds: float) -> str:
+    """Return a time such as ``3 h 5 min`` or ``40 s``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:

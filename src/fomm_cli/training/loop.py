@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import yaml
 from torch import nn
 
 from fomm_cli.config.schema import Config, load_config
-from fomm_cli.errors import InputError
+from fomm_cli.errors import InputError, foreign_errors
 from fomm_cli.files.atomic import replacing
 from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
@@ -102,9 +101,11 @@ class _Training:
         self._trainer = _build_trainer(config, job.checkpoint, network, processes)
         self._step = 0
         if state is not None:
-            self._trainer.load_state(state)
+            with _damaged(job.log_dir / LAST):
+                self._trainer.load_state(state)
             self._step = state["training"]["step"]
-        self._log = self._start_log(state)
+        with _damaged(job.log_dir / LAST):
+            self._log = self._start_log(state)
         self._averages: dict[str, float] = {}
         self._samples = self._sample_pairs(root)
         self._saved = time.monotonic()
@@ -176,6 +177,7 @@ class _Training:
         if self._step % self._job.log_every == 0 or self._step == self._total:
             rate = self._config.train_params.lr_generator * self._trainer.decay(epoch)
             self._averages = self._log.write(self._step, epoch, rate, self._trainer.skipped)
+        self._log.tell(self._step, self._total)
         if self._step % (self._steps_per_epoch * self._config.train_params.checkpoint_freq) == 0:
             self._save(f"{epoch:08d}-checkpoint.pth.tar")
         elif time.monotonic() - self._saved > SAVE_EVERY:
@@ -243,14 +245,21 @@ def _build_discriminator(config: Config) -> MultiScaleDiscriminator | None:
 def _read_state(path: Path) -> State:
     if not path.is_file():
         raise InputError(f"there is no training to resume: {path} is missing", "Leave --resume out to begin one")
-    try:
+    with _damaged(path):
         state: State = torch.load(path, map_location="cpu", weights_only=True)
-        state["training"]["step"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError) as error:
-        raise InputError(
-            f"{path} cannot be resumed: it is damaged, or holds weights only", "Start from it with --checkpoint"
-        ) from error
+        training = state["training"]
+        step, log = training["step"], training["log"]
+        kinds = ((step, int), (log["sums"], dict), (log["count"], int))
+        if not all(isinstance(value, kind) for value, kind in kinds) or step < 0:
+            raise TypeError("step or log")
     return state
+
+
+def _damaged(path: Path) -> AbstractContextManager[None]:
+    """Say that the training in a file cannot be resumed, whatever is raised in the block."""
+    return foreign_errors(
+        f"{path} cannot be resumed: it is damaged, or holds weights only", "Start from its weights with --checkpoint"
+    )
 
 
 def _check_is_free(job: TrainJob) -> None:
