@@ -11,7 +11,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from fomm_cli.animation.options import AnimateJob
 from fomm_cli.config.schema import Config
 from fomm_cli.faces.detectors.opening import open_finder
 from fomm_cli.faces.face import Backend, FaceFinder
@@ -34,7 +33,7 @@ _AHEAD = 4  # frames that are decoded while one is looked at
 _LOOKS = 10  # a second, to follow the face that it is cropped to
 
 
-def choose_source_crop(job: AnimateJob, config: Config, device: str, picture: np.ndarray) -> Region | None:
+def choose_source_crop(job: SourceOptions, config: Config, device: str, picture: np.ndarray) -> Region | None:
     """The square about the face that takes the place of the source picture; None to leave it whole.
 
     Args:
@@ -66,6 +65,18 @@ class FramingOptions(Protocol):
     @property
     def face_backend(self) -> Backend:
         """What finds faces."""
+
+
+class SourceOptions(FramingOptions, Protocol):
+    """What jobs that crop the source say about it; the fields are those of `AnimateJob`."""
+
+    @property
+    def face(self) -> int | None:
+        """Which face of the source is meant, the largest is 1; None for that."""
+
+    @property
+    def face_at(self) -> tuple[float, float] | None:
+        """The place of that face, (x, y) in pixels."""
 
 
 def choose_driving_crop(

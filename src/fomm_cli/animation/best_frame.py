@@ -46,12 +46,21 @@ def find_best_frame(source: np.ndarray | None, frames: Iterable[np.ndarray | Non
         return None
     best, shortest = None, math.inf
     for index, points in enumerate(frames):
-        distance = _distance(reference, points)
+        distance = pose_distance(reference, points)
         if distance < shortest:
             best, shortest = index, distance
     return best
 
 
-def _distance(reference: np.ndarray, points: np.ndarray | None) -> float:
+def pose_distance(reference: np.ndarray, points: np.ndarray | None) -> float:
+    """Return the squared distance of two poses after normalisation.
+
+    Args:
+        reference: points (N, 2) of the one, as `normalized` gives them.
+        points: points (N, 2 or more) of the other.
+
+    Returns:
+        Infinity where there are no points, or they have no hull.
+    """
     candidate = None if points is None else normalized(points)
     return math.inf if candidate is None else float(np.square(reference - candidate).sum())

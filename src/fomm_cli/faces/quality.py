@@ -75,7 +75,7 @@ def judge_source(picture: np.ndarray, frame: Box, faces: list[Face], face: Face)
     if face.landmarks is not None:
         findings.append(_judge_mouth(picture, face))
     grey = _measured(picture, face.box)
-    return [*findings, _judge_sharpness(grey), _judge_exposure(grey), _judge_contrast(grey)]
+    return [*findings, _judge_sharpness(grey), _exposure(grey), _judge_contrast(grey)]
 
 
 def judge_size(face: Box, frame: Box) -> Finding:
@@ -177,7 +177,12 @@ def _judge_sharpness(grey: np.ndarray) -> Finding:
     )
 
 
-def _judge_exposure(grey: np.ndarray) -> Finding:
+def judge_exposure(picture: np.ndarray, face: Box) -> Finding:
+    """Judge whether a face in an image, uint8 (H, W, 3), is neither too dark nor too bright."""
+    return _exposure(_measured(picture, face))
+
+
+def _exposure(grey: np.ndarray) -> Finding:
     level = float(np.median(grey))
     if level < _DARK or level > _BRIGHT:
         text = f"the face is too {'dark' if level < _DARK else 'bright'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -47,17 +48,41 @@ def follow_face(
         None if there is no face in what was looked at.
     """
     followed: FollowedFace | None = None
-    last: Face | None = None
-    next_search = Fraction(0)
+    follower = Follower(finder, _SEARCH_EVERY)
     for time, picture in _looked_at(frames, Fraction(1, looks_per_second)):
-        face = None if last is None else _nearby(picture, last.box, finder)
-        if face is None and time >= next_search:
-            next_search = time + _SEARCH_EVERY
-            face = _same_or_first(finder.find(picture), last)
+        face = follower.look(picture, time)
         if face is not None:
-            last = face
             followed = _extended(followed, face.box)
     return followed
+
+
+class Follower:
+    """Finds one face again in later frames: where it was, and now and then in the whole frame."""
+
+    def __init__(self, finder: FaceFinder, search_every: Fraction | float) -> None:
+        """Start without a face; the first one is the largest in its frame.
+
+        Args:
+            finder: finds faces.
+            search_every: seconds from one search of a whole frame to the next.
+        """
+        self._finder = finder
+        self._search_every = search_every
+        self._next_search: Fraction | float = -math.inf
+        self._last: Face | None = None
+
+    def look(self, picture: np.ndarray, time: Fraction | float) -> Face | None:
+        """Find the face in a frame, uint8 (H, W, 3), at a time in seconds; None where it is not seen."""
+        face = None if self._last is None else _nearby(picture, self._last.box, self._finder)
+        if face is None and time >= self._next_search:
+            self._next_search = time + self._search_every
+            face = _same_or_first(self._finder.find(picture), self._last)
+        self._last = face or self._last
+        return face
+
+    def forget(self) -> None:
+        """Let any face be the next one."""
+        self._last = None
 
 
 def _looked_at(

@@ -1,0 +1,126 @@
+"""The source images of a live session: encoded in the background, switched in one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fomm_cli.engines.engine import Decoder
+from fomm_cli.errors import FommError, InputError
+from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.video.reader import FRAME_SUFFIXES
+
+_MOST_KEPT = 16  # encoded sources; one of the published networks' takes 5 MB
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """A source image, ready to be animated.
+
+    Attributes:
+        keypoints: of the source, B = 1.
+        decode: from the keypoints that it is to take to frames.
+    """
+
+    keypoints: KeyPoints
+    decode: Decoder
+
+
+class Avatars:
+    """Several avatars, one of which is shown; those beside it are encoded ahead."""
+
+    def __init__(self, paths: Sequence[Path], encode: Callable[[Path], Avatar]) -> None:
+        """Encode the first one.
+
+        Args:
+            paths: the source images, at least one.
+            encode: reads and encodes one; may run in another thread.
+
+        Raises:
+            FommError: the first one cannot be read or encoded.
+        """
+        self._paths = list(paths)
+        self._encode = encode
+        self._pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+        self.index = self._wanted = 0
+        self.current = encode(self._paths[0])
+        first: Future[Avatar] = Future()
+        first.set_result(self.current)
+        self._encoded = {0: first}
+        self._request_neighbours()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def switch(self, index: int) -> None:
+        """Ask for an avatar, counted from 0; negative indices and those beyond the end count round and round."""
+        self._wanted = index % len(self._paths)
+        if self._wanted != self.index:
+            self._request(self._wanted)
+
+    def step(self, by: int) -> None:
+        """Ask for the next avatar (1) or the one before (-1)."""
+        self.switch(self._wanted + by)
+
+    def settle(self) -> bool:
+        """Show the avatar that was asked for, once it is encoded; returns whether it has changed.
+
+        Raises:
+            FommError: its file cannot be read or encoded; the present one stays.
+        """
+        if self._wanted == self.index:
+            return False
+        future = self._encoded[self._wanted]
+        if not future.done():
+            return False
+        wanted, self._wanted = self._wanted, self.index
+        try:
+            self.current = future.result()
+        except FommError:
+            del self._encoded[wanted]
+            raise
+        self.index = self._wanted = wanted
+        self._request_neighbours()
+        return True
+
+    def is_encoded(self, index: int) -> bool:
+        """Return whether an avatar can be shown in the next frame, or cannot be encoded at all."""
+        return index in self._encoded and self._encoded[index].done()
+
+    def _request(self, index: int) -> None:
+        if index in self._encoded:
+            self._encoded[index] = self._encoded.pop(index)  # the most recently used is the last to go
+            return
+        self._encoded[index] = self._pool.submit(self._encode, self._paths[index])
+        while len(self._encoded) > _MOST_KEPT:
+            self._encoded.pop(next(iter(self._encoded))).cancel()
+
+    def _request_neighbours(self) -> None:
+        for index in (self.index - 1, self.index + 1, self.index):
+            self._request(index % len(self._paths))
+
+    def close(self) -> None:
+        """Wait for the source that is being encoded, and end the thread."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def avatar_paths(sources: Sequence[Path]) -> list[Path]:
+    """Return the source images: files as they are given, and the images of folders by name.
+
+    Raises:
+        InputError: a folder holds no image.
+    """
+    paths: list[Path] = []
+    for source in sources:
+        if not source.is_dir():
+            paths.append(source)
+            continue
+        found = sorted(path for path in source.iterdir() if path.suffix.lower() in FRAME_SUFFIXES)
+        if not found:
+            raise InputError(f"there is no image in the folder {source}", "Put portraits such as .jpg or .png there")
+        paths += found
+    return paths
