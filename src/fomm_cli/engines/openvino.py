@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
-from fomm_cli.engines.store import kept, make_once
+from fomm_cli.engines.store import is_whole, kept, make_once
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
@@ -106,7 +106,7 @@ class OpenVinoEngine(Engine):
             estimate, decode = self._converted()
             # the motion stays float32: half the digits of a flow would be pixels
             self._use(_compiled(estimate), _compiled(decode, "f32" if precision == "fp32" else precision))
-        elif model.sha256 and self._kept.is_dir():
+        elif model.sha256 and is_whole(self._kept):
             self._load()
 
     @property
