@@ -280,6 +280,24 @@ def test_the_adversarial_losses_are_least_squares() -> None:
     assert float(step.losses["generator_gan"]) / 2 <= (1 + fake_part**0.5) ** 2 + 1e-4
 
 
+class _Judges(nn.Module):
+    """Discriminators of two scales that say 0.25 and -1 of every picture."""
+
+    def forward(self, pictures: dict[float, Tensor], key_points: Tensor) -> list[Judgement]:  # noqa: ARG002
+        return [Judgement([], torch.full((1, 1, 3, 3), score)) for score in (0.25, -1.0)]
+
+
+@pytest.mark.parametrize("weight", [1, 0.5, 3])
+def test_the_generator_pays_for_the_squares_of_all_scales_by_its_weight(weight: float) -> None:
+    weights = {"generator_gan": weight, "perceptual": [0, 0], "feature_matching": [0, 0]}
+    config = config_of(train_params__loss_weights=weights, train_params__scales=[1])
+    module = GeneratorLosses(Networks(_Reader(None), _Copy()), config, _Twice())  # type: ignore[arg-type]
+    warp = Warp.random(1, TransformParams(sigma_affine=0), seeded())
+    losses, _ = module(spot(40, 20), spot(20, 40), warp, _Judges())
+    assert float(losses["generator_gan"]) == pytest.approx(weight * (0.75**2 + 2**2))
+    assert "feature_matching" not in losses
+
+
 # --- the trainer
 
 
