@@ -212,10 +212,11 @@ def _outcome_faults(trial: Trial, outcome: Outcome) -> list[str]:
     faults = []
     if outcome.code not in trial.codes:
         faults.append(f"exit code {outcome.code}")
-    if len(errors) != int(failed):
+    planned = "--dry_run" in trial.arguments and outcome.code == 1 and "fail" in outcome.stdout  # says what would fail
+    if len(errors) != int(failed and not planned):
         faults.append(f"{len(errors)} lines of error with exit code {outcome.code}")
-    if "fomm: error: unexpected" in outcome.stderr:
-        faults.append("unexpected " + outcome.stderr.partition("error: unexpected ")[2].partition(":")[0])
+    if unforeseen := re.search(r"error: (?:\S+: )?unexpected (\w+): .* Please report it", outcome.stderr):
+        faults.append(f"unexpected {unforeseen[1]}")
     shows_all = "--debug" in trial.arguments
     if "Traceback" in outcome.stderr and not shows_all:
         faults.append("a traceback")
