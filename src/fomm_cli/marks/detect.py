@@ -1,0 +1,119 @@
+"""Look for the invisible mark in the average of the frames of a file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from fomm_cli.marks.code import FREE_BITS, Payload, decode, encode
+from fomm_cli.marks.pattern import GRID, agreement, pilot, projections, shifted, weights_of
+from fomm_cli.marks.samples import samples_of, waves_of
+
+FALSE_ALARMS = 1e-6  # at most, for any file without a mark
+
+_SMALLEST = 102  # samples a side of what a crop may leave: 80 %
+_STEP = 2  # samples between the sizes tried first
+_CANDIDATES = 24
+_PEAKS = 3  # of every size tried
+_LEAST_AGREEMENT = 3.5  # with the pilot; a mark that can be read has 4.5 and more
+_QUARTERS = 4 * GRID  # shifts that are told apart, along each side
+_SHIFTS = _QUARTERS**2
+_SIZES = (GRID - _SMALLEST + 1) ** 2
+
+Size = tuple[int, int]
+Shift = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An invisible mark that was found.
+
+    Attributes:
+        payload: what it says.
+        score: how well the frames agree with it, in standard deviations of frames without a mark.
+        false_alarm: how likely a file without a mark would be taken for marked so clearly, at most.
+        shown: (height, width) as fractions of the marked frame: below 1 where the file was cropped.
+    """
+
+    payload: Payload
+    score: float
+    false_alarm: float
+    shown: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a frame may lie in the pattern.
+
+    Attributes:
+        size: (height, width) of the frame in samples of the grid.
+        shift: how far the pattern is moved down and to the right, in samples.
+        agreement: with the pilot.
+    """
+
+    size: Size
+    shift: Shift
+    agreement: float
+
+
+def detect(gray: np.ndarray) -> Reading | None:
+    """Find the mark in a frame or the average of many, (H, W) in [0, 255]; None if there is none to be found."""
+    whole = (GRID, GRID)
+    reading = _best(gray, _peaks(gray, whole, _CANDIDATES), hypotheses=_SHIFTS)
+    if reading is not None:
+        return reading
+    return _best(gray, _cropped_places(gray), hypotheses=_SHIFTS * _SIZES)
+
+
+def _cropped_places(gray: np.ndarray) -> list[Place]:
+    """Return the likeliest places of a cropped frame."""
+    sides = range(_SMALLEST, GRID + 1, _STEP)
+    found = [place for size in product(sides, sides) for place in _peaks(gray, size, _PEAKS)]
+    found.sort(key=lambda place: place.agreement, reverse=True)
+    return [_refined(gray, place.size) for place in found[:_CANDIDATES]]
+
+
+def _refined(gray: np.ndarray, size: Size) -> Place:
+    """Return the best place of a size and its neighbours."""
+    heights, widths = ([max(side - 1, _SMALLEST), side, min(side + 1, GRID)] for side in size)
+    near = [place for each in product(heights, widths) for place in _peaks(gray, each, 1)]
+    return max(near, key=lambda place: place.agreement)
+
+
+def _peaks(gray: np.ndarray, size: Size, count: int) -> list[Place]:
+    """Return the places where a frame laid out at a size agrees best with the pilot."""
+    surface = agreement(waves_of(samples_of(gray, size)), pilot())
+    high = np.flatnonzero(surface > _LEAST_AGREEMENT)
+    highest = high[np.argsort(-surface.flat[high])[:count]]
+    rows, columns = np.unravel_index(highest, surface.shape)
+    return [
+        Place(size, (row / 2, column / 2), float(surface[row, column]))
+        for row, column in zip(rows, columns, strict=True)
+    ]
+
+
+def _best(gray: np.ndarray, places: list[Place], hypotheses: int) -> Reading | None:
+    """Return the clearest mark at these places, if chance cannot explain it."""
+    readings = (_read(gray, place, hypotheses) for place in places)
+    best = max(readings, key=lambda reading: reading.score, default=None)
+    return best if best is not None and best.false_alarm <= FALSE_ALARMS / 2 else None
+
+
+def _read(gray: np.ndarray, place: Place, hypotheses: int) -> Reading:
+    """Read the likeliest payload at a place."""
+    found = waves_of(samples_of(gray, place.size))
+    down, right = place.shift
+    nearby = [(-down + quarter / 4, -right + other / 4) for quarter, other in product((-1, 0, 1), repeat=2)]
+    values = max((projections(shifted(found, shift)) for shift in nearby), key=lambda each: float(each[0]))
+    payload = decode(values[1:])
+    score = float(weights_of(encode(payload)) @ values)
+    chance = math.erfc(score / math.sqrt(2)) / 2
+    return Reading(
+        payload,
+        score,
+        false_alarm=min(1.0, hypotheses * 2.0**FREE_BITS * chance),
+        shown=(place.size[0] / GRID, place.size[1] / GRID),
+    )

@@ -1,0 +1,141 @@
+"""The invisible mark: unseen, found again after what happens to videos, and never where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from fomm_cli.marks.code import Payload, decode, encode
+from fomm_cli.marks.detect import FALSE_ALARMS, detect
+from fomm_cli.marks.pattern import agreement, pattern_of
+from fomm_cli.marks.samples import samples_of, waves_of
+from fomm_cli.marks.watermark import SMALLEST_SIDE, InvisibleMark
+from fomm_cli.media.image import read_image
+from fomm_cli.media.video.reader import open_clip
+from fomm_cli.models.bundled import sample
+from support.attacks import as_gif, as_jpeg, brightened, cropped, dropped, encoded, scaled, with_gamma
+
+PAYLOAD = Payload.of("0.2.3", "beef" + 60 * "0")
+
+
+@pytest.fixture(scope="module")
+def frames() -> np.ndarray:
+    """Frames of the sample video, uint8 (30, 256, 256, 3)."""
+    frames = [frame.image for frame in open_clip(sample()[1], max_frames=30).frames()]
+    return np.stack([cv2.resize(frame, (256, 256)) for frame in frames])
+
+
+@pytest.fixture(scope="module")
+def marked(frames: np.ndarray) -> np.ndarray:
+    mark = InvisibleMark(PAYLOAD, frames[0])
+    return np.stack([mark(frame) for frame in frames])
+
+
+def average(frames: np.ndarray) -> np.ndarray:
+    return frames.mean(0, dtype=np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))
+
+
+def test_the_mark_is_far_below_what_is_seen(frames: np.ndarray, marked: np.ndarray) -> None:
+    assert min(psnr(one, other) for one, other in zip(frames, marked, strict=True)) >= 46
+    assert np.abs(marked.astype(int) - frames).max() <= 10
+
+
+def test_the_mark_does_not_flicker(frames: np.ndarray, marked: np.ndarray) -> None:
+    change = (marked.astype(np.float32) - frames).mean(-1)
+    assert np.corrcoef(change[0].ravel(), change[1].ravel())[0, 1] > 0.9
+
+
+ATTACKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "nothing": lambda frames: frames,
+    "one frame": lambda frames: frames[:1],
+    "H.264 at CRF 28": lambda frames: encoded(frames, crf=28),
+    "H.265 at CRF 28": lambda frames: encoded(frames, "libx265", 28),
+    "VP9 at CRF 36": lambda frames: encoded(frames, "libvpx-vp9", 36, "webm", b="0", **{"cpu-used": "4"}),
+    "twice": lambda frames: encoded(encoded(frames, crf=23), crf=26),
+    "half the size": lambda frames: encoded(scaled(frames, 0.5)),
+    "double the size": lambda frames: encoded(scaled(frames, 2)[:10]),
+    "stretched": lambda frames: np.stack([cv2.resize(frame, (320, 180)) for frame in frames]),
+    "cropped left": lambda frames: encoded(cropped(frames, left=0.1)),
+    "cropped all around": lambda frames: encoded(cropped(frames, 0.1, 0.1, 0.1, 0.1)),
+    "cropped and scaled": lambda frames: encoded(scaled(cropped(frames, bottom=0.1, right=0.05), 1.4)[:10]),
+    "half the frames": lambda frames: encoded(dropped(frames)),
+    "brighter": lambda frames: encoded(brightened(frames, 1.2)),
+    "darker": lambda frames: encoded(brightened(frames, 0.8)),
+    "gamma": lambda frames: encoded(with_gamma(frames, 1.2)),
+    "GIF": lambda frames: as_gif(frames[:10]),
+    "JPEG": lambda frames: as_jpeg(frames[:1], 70),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_the_mark_is_read_after(attack: str, marked: np.ndarray) -> None:
+    reading = detect(average(ATTACKS[attack](marked)))
+    assert reading is not None
+    assert reading.payload == PAYLOAD
+    assert reading.false_alarm < FALSE_ALARMS
+
+
+def test_the_size_of_a_crop_is_told(marked: np.ndarray) -> None:
+    reading = detect(average(cropped(marked, left=0.12, bottom=0.06)))
+    assert reading is not None
+    assert reading.shown == pytest.approx((0.94, 0.88), abs=0.02)
+
+
+def test_a_large_wide_frame_is_marked_too(frames: np.ndarray) -> None:
+    frame = cv2.resize(frames[3], (1280, 722), interpolation=cv2.INTER_CUBIC)
+    reading = detect(average(InvisibleMark(PAYLOAD, frames[0])(frame)[None]))
+    assert reading is not None
+    assert reading.payload == PAYLOAD
+
+
+def test_nothing_is_found_where_there_is_no_mark(frames: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    for gray in (average(frames), rng.uniform(0, 255, (200, 300)), np.zeros((64, 64)), np.full((300, 200), 255.0)):
+        assert detect(gray.astype(np.float32)) is None
+
+
+def test_a_frame_too_small_for_the_waves_is_left_alone() -> None:
+    frame = np.full((SMALLEST_SIDE - 1, 200, 3), 128, np.uint8)
+    assert InvisibleMark(PAYLOAD, frame)(frame) is frame
+
+
+def test_the_agreement_of_unmarked_frames_is_standard_normal() -> None:
+    """The false alarms are computed from this."""
+    image = cv2.cvtColor(read_image(sample()[0]), cv2.COLOR_RGB2GRAY)
+    found = waves_of(samples_of(image))
+    payloads = [Payload((0, 0, 0), number) for number in range(40)]
+    values = np.concatenate([agreement(found, pattern_of(encode(payload)))[::16, ::16].ravel() for payload in payloads])
+    assert values.mean() == pytest.approx(0, abs=0.05)
+    assert values.std() == pytest.approx(1, abs=0.05)
+    assert np.abs(values).max() < 5
+
+
+def test_payloads_differ_in_at_least_14_bits() -> None:
+    words = np.array([encode(Payload((v % 8, v % 32, 0), v * 40503 % 65536)) for v in range(500)])
+    differing = (64 - words @ words.T) / 2
+    assert np.sort(np.unique(differing))[1] >= 14
+
+
+def test_a_payload_is_read_from_unsure_values() -> None:
+    rng = np.random.default_rng(0)
+    right = 0
+    for number in range(100):
+        payload = Payload((number % 8, number % 32, number % 8), int(rng.integers(65536)))
+        right += decode(encode(payload) + rng.normal(0, 0.8, 64)) == payload  # a tenth of the bits are wrong
+    assert right >= 97
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("0.1.0", (0, 1, 0)), ("2.40.9", (2, 31, 7)), ("1.2.0rc1", (1, 2, 0)), ("1.2", (1, 2, 0))]
+)
+def test_a_version_is_told_as_far_as_it_fits(version: str, told: tuple[int, int, int]) -> None:
+    payload = Payload.of(version, "0123" + 60 * "f")
+    assert (payload.version, payload.checkpoint) == (told, 0x0123)
+    assert decode(encode(payload)) == payload
