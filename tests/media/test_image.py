@@ -123,7 +123,9 @@ def png_header(path: Path, width: int, height: int) -> Path:
 @pytest.mark.parametrize("size", [(13_500, 13_200), (30_000, 30_000)])  # past our limit, and past Pillow's alarm
 def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path, size: tuple[int, int]) -> None:
     path = png_header(tmp_path / "huge.png", *size)
-    with pytest.raises(InputError, match=rf"huge.png has {size[0] * size[1] // 10**6} megapixels, the limit is 178"):
+    with pytest.raises(
+        InputError, match=rf"huge.png has {size[0] * size[1] // 10**6} megapixels, the limit for this kind"
+    ):
         read_image(path)
     assert is_still_image(path)
 

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import struct
 import threading
 import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import imageio.v3 as iio
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.errors import FommError, InputError, foreign_errors
 from fomm_cli.files.inputs import check_file
 from fomm_cli.media.alpha import composite_over_white
-from fomm_cli.media.validate import MAX_PIXELS, check_content, check_pixels, too_large
+from fomm_cli.media.validate import CONTAINER_OPTIONS, check_content, check_decoded_size, too_large
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 _JPEG_QUALITY = 95
 _EXIF_DESCRIPTION = 0x010E
+_EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 0x0102
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
 _ANIMATED_FORMATS = ("GIF", "WEBP", "PNG")
-# What Pillow's decoders let out on damaged files.
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    struct.error,
-    zlib.error,
-)
+_BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # a pixel in Pillow's memory; else 4
+_BYTES_OF_DECODER = {"WEBP": 12, "AVIF": 8, "JPEG2000": 12, "ICO": 8, "TIFF": 4, "GIF": 4, "PNG": 2}
+"""What decoding takes a pixel beside the image, as measured."""
+_RESULT_BYTES = 3
+_TILE_PIXELS = 1 << 20  # of the pieces in which images are converted
 _warnings_lock = threading.Lock()
 
 
@@ -67,13 +59,9 @@ def read_image_or_none(path: Path) -> np.ndarray | None:
         InputError: the file is missing or empty, or an image that is damaged or too large.
     """
     check_file(path, "picture")
-    with _pillow(path):
-        try:
-            image = _open(path)
-        except UnidentifiedImageError:
-            image = None
-        except _DAMAGE as error:
-            raise _damaged(path) from error
+    with _pillow():
+        with _damaged_otherwise(path):
+            image = _open_or_none(path)
         if image is not None:
             with image:
                 return _decode(path, image)
@@ -88,11 +76,11 @@ def not_an_image(path: Path) -> InputError:
 def is_still_image(path: Path) -> bool:
     """Whether the file is a picture with exactly one frame; False for videos and animated GIFs."""
     try:
-        with _pillow(path), _open(path) as image:
+        with _pillow(), _open(path) as image:
             return image.format not in _ANIMATED_FORMATS or not getattr(image, "is_animated", False)
     except InputError:
         return True  # too large, which read_image reports
-    except _DAMAGE:
+    except Exception:  # noqa: BLE001 - damaged files make Pillow raise anything
         return False
 
 
@@ -135,33 +123,40 @@ def _png_info(metadata: dict[str, str]) -> PngInfo:
 
 
 @contextmanager
-def _pillow(path: Path) -> Iterator[None]:
-    """Keep Pillow's warnings inside and say its bomb alarm in our words.
+def _pillow() -> Iterator[None]:
+    """Keep Pillow's warnings inside.
 
     The warning filters belong to the whole process, so one thread at a time.
     """
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            yield
-        except Image.DecompressionBombError as error:
-            pixels = re.search(r"\d+", str(error))
-            raise too_large(path, int(pixels[0]) if pixels else MAX_PIXELS) from error
+        yield
 
 
 def _open(path: Path) -> Image.Image:
     Image.init()
-    return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
+    try:
+        return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
+    except Image.DecompressionBombError as error:
+        pixels, most = re.search(r"\d+", str(error)), 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise too_large(path, int(pixels[0]) if pixels else most, most) from error
+
+
+def _open_or_none(path: Path) -> Image.Image | None:
+    try:
+        return _open(path)
+    except UnidentifiedImageError:
+        return None
 
 
 def _decode(path: Path, image: Image.Image) -> np.ndarray:
-    check_pixels(path, *image.size)
-    if image.format == "TIFF" and _is_deep_colour(image):
-        return _read_tiff(path)
-    try:
-        return _to_rgb(ImageOps.exif_transpose(image))
-    except _DAMAGE as error:
-        raise _damaged(path) from error
+    needed = _BYTES_OF_MODE.get(image.mode, 4) + _BYTES_OF_DECODER.get(image.format or "", 0) + _RESULT_BYTES
+    check_decoded_size(path, *image.size, needed)
+    with _damaged_otherwise(path):
+        if image.format == "TIFF" and _is_deep_colour(image):
+            return _read_tiff(path)
+        image.load()  # some formats turn themselves upright now, and forget the tag
+        return _to_rgb(image)
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
@@ -170,35 +165,87 @@ def _is_deep_colour(image: Image.Image) -> bool:
     return isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
 
 
-def _damaged(path: Path) -> InputError:
-    return InputError(f"{path} is damaged or incomplete", "Download or copy the picture again.")
+def _damaged_otherwise(path: Path) -> AbstractContextManager[None]:
+    return foreign_errors(f"{path} is damaged or incomplete", "Download or copy the picture again.")
+
+
+Tile = tuple[slice, slice]
+"""Rows and columns of a piece of an image."""
+
+
+def _tiles(height: int, width: int) -> Iterator[Tile]:
+    """Yield pieces that cover an image, so that converting it takes little memory besides."""
+    columns = min(width, _TILE_PIXELS)
+    rows = _TILE_PIXELS // columns
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            yield slice(top, min(height, top + rows)), slice(left, min(width, left + columns))
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
-    """Turn any Pillow mode into uint8 (H, W, 3)."""
+    """Convert a loaded image of any Pillow mode to uint8 (H, W, 3), upright."""
+    width, height = image.size
+    turn = image.getexif().get(_EXIF_ORIENTATION, 1)
+    result = np.empty((width, height, 3) if turn in (5, 6, 7, 8) else (height, width, 3), np.uint8)
+    as_stored = _as_stored(result, turn)
+
+    def piece(tile: Tile) -> Image.Image:
+        rows, columns = tile
+        return image.crop((columns.start, rows.start, columns.stop, rows.stop))
+
     if image.mode.startswith("I") or image.mode == "F":
-        return _deep_to_rgb(np.asarray(image))
-    if image.has_transparency_data:
-        return composite_over_white(np.asarray(image.convert("RGBA")))
-    return np.array(image.convert("RGB"))
+        _fill_from_deep(as_stored, lambda tile: np.asarray(piece(tile)))
+        return result
+    transparent = image.has_transparency_data
+    for tile in _tiles(height, width):
+        if transparent:
+            as_stored[tile] = composite_over_white(np.asarray(piece(tile).convert("RGBA")))
+        else:
+            as_stored[tile] = np.asarray(piece(tile).convert("RGB"))
+    return result
+
+
+def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of an upright image in which its pixels lie as the file of this EXIF orientation stores them."""
+    if orientation in (5, 6, 7, 8):
+        upright = upright.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 6, 7) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 7, 8) else 1)
+    return upright[rows, columns]
 
 
 def _read_tiff(path: Path) -> np.ndarray:
     """Read the TIFF layouts that Pillow does not know or misreads, such as float or 16-bit colour."""
-    try:
-        pixels = np.asarray(iio.imread(path, plugin="tifffile", index=0))
-    except (*_DAMAGE, RuntimeError, ImportError) as error:
-        raise _unusual_tiff(path) from error
-    if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4):
-        pixels = np.moveaxis(pixels, 0, -1)  # planar: (C, H, W) -> (H, W, C)
-    if pixels.ndim not in (2, 3):
-        raise _unusual_tiff(path)
-    check_pixels(path, pixels.shape[1], pixels.shape[0])
-    return _deep_to_rgb(pixels)
+    import tifffile
+
+    logging.getLogger("tifffile").disabled = True  # it logs what is wrong with a file, beside raising it
+    with foreign_errors(f"{path} is damaged or an unusual kind of TIFF", "Save it as PNG."):
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            height, width = int(page.imagelength), int(page.imagewidth)  # type: ignore[union-attr]
+            # once as an array, and once more where it is compressed
+            check_decoded_size(path, width, height, _RESULT_BYTES + 2 * -(-page.nbytes // (height * width)))
+            try:
+                pixels = page.asarray()
+            except ValueError:  # a compression that tifffile alone does not know, such as LZW
+                pixels = _decode_by_ffmpeg(path)
+        if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and pixels.shape[2] not in (3, 4):
+            pixels = np.moveaxis(pixels, 0, -1)  # planar: (C, H, W) -> (H, W, C)
+        if pixels.ndim not in (2, 3) or pixels.shape[:2] != (height, width):
+            raise ValueError(f"an array of the shape {pixels.shape}")
+        result = np.empty((height, width, 3), np.uint8)
+        _fill_from_deep(result, lambda tile: pixels[tile])
+        return result
 
 
-def _unusual_tiff(path: Path) -> InputError:
-    return InputError(f"{path} is damaged or an unusual kind of TIFF", "Save it as PNG.")
+def _decode_by_ffmpeg(path: Path) -> np.ndarray:
+    """Decode a TIFF to uint16 (H, W, 3) or (H, W, 4)."""
+    import av
+
+    with av.open(f"file:{path}", format="tiff_pipe", options=dict(CONTAINER_OPTIONS)) as container:
+        frame = next(container.decode(video=0))
+        has_alpha = any(part.is_alpha for part in frame.format.components)
+        return frame.to_ndarray(format="rgba64le" if has_alpha else "rgb48le")
 
 
 def _starts_as_tiff(path: Path) -> bool:
@@ -206,16 +253,29 @@ def _starts_as_tiff(path: Path) -> bool:
         return file.read(4) in _TIFF_STARTS
 
 
-def _deep_to_rgb(pixels: np.ndarray) -> np.ndarray:
-    """Scale (H, W) or (H, W, C) of any number type to uint8 (H, W, 3)."""
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    values = np.nan_to_num(pixels.astype(np.float64), posinf=0.0, neginf=0.0)
-    bytes_ = np.rint(values.clip(0) * (255 / _full_scale(pixels.dtype, values.max(initial=0)))).astype(np.uint8)
-    channels = bytes_.shape[2]
-    if channels == 4:
-        return composite_over_white(bytes_)
-    return bytes_[..., :3] if channels == 3 else np.repeat(bytes_[..., :1], 3, axis=2)
+def _fill_from_deep(result: np.ndarray, pixels_of: Callable[[Tile], np.ndarray]) -> None:
+    """Scale (h, w) or (h, w, C) of any number type to uint8 RGB, tile by tile.
+
+    Args:
+        result: uint8 (H, W, 3), filled in.
+        pixels_of: gives the pixels of a tile.
+    """
+
+    def values_of(tile: Tile) -> np.ndarray:
+        pixels = pixels_of(tile)
+        values = np.nan_to_num(pixels.astype(np.float64), posinf=0.0, neginf=0.0).clip(0)
+        return values[..., None] if values.ndim == 2 else values
+
+    tiles = list(_tiles(*result.shape[:2]))
+    brightest = max(float(values_of(tile).max(initial=0)) for tile in tiles)
+    factor = 255 / _full_scale(pixels_of(tiles[0]).dtype.newbyteorder("="), brightest)
+    for tile in tiles:
+        bytes_ = np.rint(values_of(tile) * factor).astype(np.uint8)
+        channels = bytes_.shape[2]
+        if channels == 4:
+            result[tile] = composite_over_white(bytes_)
+        else:
+            result[tile] = bytes_ if channels == 3 else bytes_[..., :1]
 
 
 def _full_scale(kind: np.dtype, brightest: float) -> float:

@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import imageio_ffmpeg
 
+from fomm_cli.media.validate import CONTAINER_OPTIONS
+
 _log = logging.getLogger(__name__)
 _COPIED_CODECS = {
     ".mp4": ("aac", "mp3", "alac", "ac3"),
@@ -34,7 +36,7 @@ def can_carry_audio(suffix: str) -> bool:
 def audio_codec(path: Path) -> str | None:
     """Return FFmpeg's name of the codec of the first sound track, "" if unknown to PyAV, None without sound."""
     try:
-        with av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace") as container:
+        with av.open(f"file:{path}", options=dict(CONTAINER_OPTIONS), metadata_errors="replace") as container:
             if not container.streams.audio:
                 return None
             context = container.streams.audio[0].codec_context
@@ -64,7 +66,9 @@ def audio_command(
         *(ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
         *("-i", f"file:{rendered}"),
         # Without its picture, the driving file is searched for its nearest sound packet, not its nearest key frame.
-        *("-vn", "-seek_timestamp", "1", "-ss", _decimal(start), "-t", _decimal(duration), "-i", f"file:{driving}"),
+        *("-vn", "-seek_timestamp", "1", "-ss", _decimal(start), "-t", _decimal(duration)),
+        *(word for name, value in CONTAINER_OPTIONS.items() for word in (f"-{name}", value)),
+        *("-i", f"file:{driving}"),
         *("-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "0", "-map_chapters", "-1"),
         *("-c:v", "copy", *sound, *finish, f"file:{target}"),
     ]

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import check_file
-from fomm_cli.media.validate import check_content, check_pixels
+from fomm_cli.media.validate import CONTAINER_OPTIONS, check_content, check_frame_size
 from fomm_cli.media.video.timing import DEFAULT_RATE, Timing, judge_timing
 
 _PROBED_PACKETS = 240
@@ -67,9 +67,9 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     check_file(path, "video")
     check_content(path, "video")
     try:
-        # The prefix keeps names such as "a:b.mp4" from being taken for an address; playlists may not reach the network.
-        container = av.open(f"file:{path}", mode="r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError) as error:
+        # The prefix keeps names such as "a:b.mp4" from being taken for an address.
+        container = av.open(f"file:{path}", mode="r", options=dict(CONTAINER_OPTIONS), metadata_errors="replace")
+    except Exception as error:
         raise _unopenable(path) from error
     with container:
         yield container, _video_stream(path, container)
@@ -104,7 +104,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     if not decodable:
         raise InputError(f"{path} uses a video codec that cannot be decoded here", "Convert it to MP4 (H.264).")
     stream = max(decodable, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
-    check_pixels(path, stream.codec_context.width, stream.codec_context.height)
+    check_frame_size(path, stream.codec_context.width, stream.codec_context.height)
     stream.thread_type = "AUTO"
     return stream
 
@@ -172,7 +172,7 @@ def pictures(path: Path, start: Fraction, damage: Damage) -> Iterator[av.VideoFr
         decode = _decoder(stream)
         for packet in _packets(container, stream, damage):
             for picture in _decode_or_note(decode, packet, damage):
-                check_pixels(path, picture.width, picture.height)
+                check_frame_size(path, picture.width, picture.height)
                 yield picture
         damage.incomplete |= container.format.name == "gif" and not _has_gif_trailer(path)
 

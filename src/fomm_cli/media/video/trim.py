@@ -11,6 +11,7 @@ import imageio_ffmpeg
 from fomm_cli.errors import FommError
 from fomm_cli.files.atomic import replacing
 from fomm_cli.geometry import Region
+from fomm_cli.media.validate import CONTAINER_OPTIONS
 
 
 def cut_command(
@@ -40,9 +41,11 @@ def run_cut(command: list[str], target: Path) -> None:
     Raises:
         FommError: ffmpeg failed.
     """
+    place = command.index("-i")
+    safely = [word for name, value in CONTAINER_OPTIONS.items() for word in (f"-{name}", value)]
     with replacing(target) as part:
         done = subprocess.run(  # noqa: S603 - a list of our own making, no shell
-            [*command[:-1], f"file:{part}"],
+            [*command[:place], *safely, *command[place:-1], f"file:{part}"],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
         if done.returncode != 0:
