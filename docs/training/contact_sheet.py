@@ -18,8 +18,8 @@ from skimage import data
 from skimage.draw import line
 
 from fomm_cli import Animator
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import Face, FaceFinder, Pose
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import Face, FaceDetector, Pose
 from fomm_cli.faces.framing import head_square
 from fomm_cli.geometry import Region
 from fomm_cli.media.image import read_image
@@ -37,9 +37,9 @@ STILLS = ("1.jpg", "52.jpg", "356.jpg", "640.jpg")  # One Million Impressions, C
 def main(folder: Path, checkpoint: Path, target: Path) -> None:
     """Animate, draw, save."""
     animator = Animator.load(checkpoint, device="cpu")
-    with open_finder("mediapipe", landmarks=True) as finder:
-        portraits = [head(picture, finder) for picture in _pictures(folder)]
-        clips = _expressive(folder / "test", finder, len(portraits))
+    with open_detector("mediapipe", landmarks=True) as detector:
+        portraits = [head(picture, detector) for picture in _pictures(folder)]
+        clips = _expressive(folder / "test", detector, len(portraits))
     rows = []
     for portrait, (frames, faces) in zip(portraits, clips, strict=True):
         results = list(animator.animate(portrait, frames))
@@ -60,18 +60,18 @@ def _pictures(folder: Path) -> list[np.ndarray]:
     return [np.asarray(data.astronaut()), hopper(), *(read_image(folder / "stills" / name) for name in STILLS)]
 
 
-def head(picture: np.ndarray, finder: FaceFinder) -> np.ndarray:
+def head(picture: np.ndarray, detector: FaceDetector) -> np.ndarray:
     """The largest face as the model wants it, uint8 (256, 256, 3)."""
-    region = Region.square_around(head_square(finder.find(picture)[0].box))
+    region = Region.square_around(head_square(detector.detect(picture)[0].box))
     return fit_frame(cut(picture, region), (SIDE, SIDE), "stretch")
 
 
-def _expressive(folder: Path, finder: FaceFinder, count: int) -> list[tuple[list[np.ndarray], list[Face]]]:
+def _expressive(folder: Path, detector: FaceDetector, count: int) -> list[tuple[list[np.ndarray], list[Face]]]:
     """The clips that move the most, one a person, each up to where its movement is largest, from its calmest frame."""
     found = []
     for path in find_videos(folder):
         frames = [fit_frame(frame.image, (SIDE, SIDE), "stretch") for frame in open_clip(path).frames()][:150:3]
-        faces = [(finder.find(frame) or [None])[0] for frame in frames]
+        faces = [(detector.detect(frame) or [None])[0] for frame in frames]
         if any(face is None or face.blendshapes is None or face.pose is None for face in faces):
             continue
         curves = np.array([_expression(face) for face in faces if face is not None])

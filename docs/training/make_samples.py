@@ -17,7 +17,7 @@ from contact_sheet import SIDE, head, hopper
 from PIL import Image
 
 from fomm_cli import Animator
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip
@@ -35,8 +35,8 @@ def main(folder: Path, checkpoint: Path) -> None:
     """Animate one portrait by the clip, then the other by the first."""
     animator = Animator.load(checkpoint, device="cpu")
     clip = [fit_frame(frame.image, (SIDE, SIDE), "stretch") for frame in open_clip(folder / CLIP).frames()]
-    with open_finder("mediapipe", landmarks=True) as finder:
-        portrait = head(hopper(), finder)
+    with open_detector("mediapipe", landmarks=True) as detector:
+        portrait = head(hopper(), detector)
     animation = animator.start(
         portrait.astype(np.float32) / 255, clip[FIRST], relative=True, adapt_scale=True, motion_scale=STRENGTH
     )

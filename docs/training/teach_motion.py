@@ -2,11 +2,11 @@
 
 python docs/training/teach_motion.py .faces docs/training/mini-128.yaml motion.pth.tar
 
-The paper finds key points and motion without being told any, which takes days on a GPU. On a CPU we show the networks
-MediaPipe's landmarks: a key point is the mean of a few of them, its Jacobian the affine map that takes them from
+The paper finds keypoints and motion without being told any, which takes days on a GPU. On a CPU we show the networks
+MediaPipe's landmarks: a keypoint is the mean of a few of them, its Jacobian the affine map that takes them from
 their mean places in the data to the picture, and the flow at every landmark of a driving frame has to lead to the
-same landmark of the source. A few more key points are only placed around the face at first; where they help most they
-find out as the paper has it: the warped source is to look like the driving frame, and key points have to move with the
+same landmark of the source. A few more keypoints are only placed around the face at first; where they help most they
+find out as the paper has it: the warped source is to look like the driving frame, and keypoints have to move with the
 picture. Needs mediapipe.
 """
 
@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fomm_cli.config.schema import Config, load_config
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame
@@ -48,7 +48,7 @@ FRAMES_A_CLIP = 36
 LEARNING_RATE = 1e-3
 PAIRS = 12  # in a step
 GRADIENT_LIMIT = 10.0
-GUIDED = 0.3  # share of the steps in which the loose key points are led to their places
+GUIDED = 0.3  # share of the steps in which the loose keypoints are led to their places
 
 Pairs = tuple[np.ndarray, np.ndarray]
 """Numbers of source frames and of driving frames."""
@@ -71,7 +71,7 @@ FOREHEAD = (10, 109, 338, 67, 297, 151, 108, 337)
 
 @dataclass(frozen=True)
 class Feature:
-    """A key point.
+    """A keypoint.
 
     Attributes:
         place: the landmarks whose mean it is.
@@ -106,7 +106,7 @@ FEATURES = (
     Feature(JAWS[1], JAWS[1], 10),
     Feature(FOREHEAD, FOREHEAD, 12),
 )
-# further key points: where they would be beside the mean face, and their numbers in the mirrored face
+# further keypoints: where they would be beside the mean face, and their numbers in the mirrored face
 LOOSE = ((0.0, -0.75), (-0.68, -0.25), (0.68, -0.25), (0.0, 0.85), (-0.7, 0.9), (0.7, 0.9))
 MIRROR = [feature.mirror for feature in FEATURES] + [13, 15, 14, 16, 18, 17]
 EYE_GAPS = ((159, 145), (386, 374))
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("config", help="of the model")
     parser.add_argument("target", type=Path, help=".pth.tar to write")
     parser.add_argument("--checkpoint", type=Path, help="to go on from")
-    parser.add_argument("--key_point_minutes", type=float, default=20)
+    parser.add_argument("--keypoint_minutes", type=float, default=20)
     parser.add_argument("--motion_minutes", type=float, default=40)
     parser.add_argument("--cache", type=Path, default=Path("landmarks.npz"), help="keeps what MediaPipe found")
     arguments = parser.parse_args()
@@ -134,7 +134,7 @@ def main() -> None:
     networks = Networks.build(config)
     if arguments.checkpoint is not None:
         networks = load_networks(read_checkpoint(arguments.checkpoint), config)
-    teach_key_points(networks.kp_detector, data, arguments.key_point_minutes)
+    teach_keypoints(networks.kp_detector, data, arguments.keypoint_minutes)
     teach_motion(networks, data, arguments.motion_minutes)
     write_checkpoint(networks, config, arguments.target)
 
@@ -176,12 +176,12 @@ def collect(folder: Path, cache: Path) -> None:
     """Find the landmarks in some frames of every clip and in all stills, and keep both in a file."""
     frames, landmarks, clips, held_out = [], [], [], []
     number = 0
-    with open_finder("mediapipe", landmarks=True) as finder:
+    with open_detector("mediapipe", landmarks=True) as detector:
         for part in ("train", "test", "stills"):
             for path in find_videos(folder / part):
                 number += 1
                 for picture in _some_frames(path):
-                    faces = finder.find(picture)
+                    faces = detector.detect(picture)
                     if faces and faces[0].landmarks is not None:
                         frames.append(fit_frame(picture, (SIDE, SIDE), "stretch"))
                         landmarks.append(2 * (faces[0].landmarks - 0.5) / (FULL_SIDE - 1) - 1)
@@ -200,7 +200,7 @@ def _some_frames(path: Path) -> list[np.ndarray]:
 
 
 def targets(marks: Tensor) -> tuple[Tensor, Tensor]:
-    """Key points (N, K, 2) and Jacobians (N, K, 2, 2) out of landmarks (N, 478, 2), the loose ones last."""
+    """Keypoints (N, K, 2) and Jacobians (N, K, 2, 2) out of landmarks (N, 478, 2), the loose ones last."""
     mean = marks.mean(0)  # (478, 2): the reference frame of the Jacobians
     face = sorted({mark for feature in FEATURES for mark in feature.shape})
     far, far_mean = _centred(marks, face), _centred(mean[None], face)
@@ -235,7 +235,7 @@ def _centred(marks: Tensor, numbers: tuple[int, ...] | list[int]) -> Tensor:
     return chosen - chosen.mean(1, keepdim=True)
 
 
-def teach_key_points(detector: KPDetector, data: Data, minutes: float) -> None:
+def teach_keypoints(detector: KPDetector, data: Data, minutes: float) -> None:
     """Train the detector alone, in place; it is left in evaluation mode."""
     value, jacobian = targets(data.landmarks)
     optimizer = torch.optim.Adam(detector.parameters(), LEARNING_RATE)
@@ -246,15 +246,15 @@ def teach_key_points(detector: KPDetector, data: Data, minutes: float) -> None:
         chosen = seen[torch.multinomial(often, 2 * PAIRS, generator=random).numpy()]
         pictures, wanted = _mirrored(data.pictures(chosen), KeyPoints(value[chosen], jacobian[chosen]), random)
         pictures, move = moved(_tinted(pictures, random), random)
-        loss = _misplaced(detector.train()(pictures), move.key_points(wanted), guidance=0.3)
+        loss = _misplaced(detector.train()(pictures), move.keypoints(wanted), guidance=0.3)
         descend(optimizer, loss, GRADIENT_LIMIT)
         if step % 100 == 0:
-            _report_key_points(detector.eval(), data, value, jacobian, unseen, step, seconds)
+            _report_keypoints(detector.eval(), data, value, jacobian, unseen, step, seconds)
     detector.eval()
 
 
 def _misplaced(found: KeyPoints, wanted: KeyPoints, *, guidance: float) -> Tensor:
-    """What is wrong with key points, B of either.
+    """What is wrong with keypoints, B of either.
 
     Args:
         found: by the detector.
@@ -270,14 +270,14 @@ def _misplaced(found: KeyPoints, wanted: KeyPoints, *, guidance: float) -> Tenso
 
 
 @torch.no_grad()
-def _report_key_points(
+def _report_keypoints(
     detector: KPDetector, data: Data, value: Tensor, jacobian: Tensor, unseen: np.ndarray, step: int, seconds: float
 ) -> None:
     parts = np.array_split(unseen, max(1, len(unseen) // 32))
     found = KeyPoints.joined([detector(data.pictures(part)) for part in parts])
     distance = (found.value - value[unseen]).norm(dim=-1).mean(0) * FULL_SIDE / 2
     logger.info(
-        "key points, step %d, %.0f s: %.2f pixels off on unseen people; each %s; correlation of heights %s",
+        "keypoints, step %d, %.0f s: %.2f pixels off on unseen people; each %s; correlation of heights %s",
         *(step, seconds, distance.mean(), " ".join(f"{pixel:.1f}" for pixel in distance)),
         " ".join(f"{_correlation(found.jacobian[:, k, 1, 1], jacobian[unseen, k, 1, 1]):.2f}" for k in (0, 1, 7, 8)),
     )
@@ -304,25 +304,25 @@ def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
         pictures, marks, wanted = data.pictures(both), data.landmarks[both], KeyPoints(value[both], jacobian[both])
         still = torch.rand(PAIRS, generator=random).repeat(2) < 0.6  # so that the background learns to stay
         pictures, move = moved(pictures, random, still=still)
-        marks, wanted = move.points(marks), move.key_points(wanted)
+        marks, wanted = move.points(marks), move.keypoints(wanted)
         again, further = moved(_tinted(pictures[PAIRS:], random), random)
         found = detector.train()(torch.cat((pictures, again)))
-        told = KeyPoints.joined([wanted, further.key_points(wanted[PAIRS:])])
+        told = KeyPoints.joined([wanted, further.keypoints(wanted[PAIRS:])])
         misplaced = _misplaced(found, told, guidance=guidance)
-        unsteady = _unsteady(found[2 * PAIRS :], further.key_points(found[PAIRS : 2 * PAIRS]))
+        unsteady = _unsteady(found[2 * PAIRS :], further.keypoints(found[PAIRS : 2 * PAIRS]))
         flow = _flow(network.train(), pictures[:PAIRS], found[:PAIRS], found[PAIRS : 2 * PAIRS])
         errors = flow_errors(flow, pictures, marks)
         loss = 0.5 * misplaced + unsteady + 20 * errors.landmarks + 20 * errors.gaps + 8 * errors.colours
         descend(optimizer, loss, GRADIENT_LIMIT)
         if step % 100 == 0:
-            _report_key_points(detector.eval(), data, value, jacobian, unseen[::31], step, seconds)
+            _report_keypoints(detector.eval(), data, value, jacobian, unseen[::31], step, seconds)
             report_motion(networks, data, fixed, step, seconds)
     detector.eval().requires_grad_(False)
     network.eval()
 
 
 def _unsteady(found: KeyPoints, moved: KeyPoints) -> Tensor:
-    """How far the loose key points do not move with the picture (equivariance, eq. 9 and 10 of the paper)."""
+    """How far the loose keypoints do not move with the picture (equivariance, eq. 9 and 10 of the paper)."""
     loose = slice(len(FEATURES), None)
     off = (found.value - moved.value)[:, loose].abs().mean()
     bent = (found.jacobian - moved.jacobian)[:, loose].abs().mean()
@@ -468,13 +468,13 @@ class Move:
         """Where points (B, N, 2) go."""
         return points @ self.linear.mT + self.shift[:, None]
 
-    def key_points(self, points: KeyPoints) -> KeyPoints:
-        """Where key points go."""
+    def keypoints(self, points: KeyPoints) -> KeyPoints:
+        """Where keypoints go."""
         return KeyPoints(self.points(points.value), self.linear[:, None] @ points.jacobian)
 
 
 def _mirrored(pictures: Tensor, wanted: KeyPoints, random: torch.Generator) -> tuple[Tensor, KeyPoints]:
-    """Mirror half of the pictures (B, 3, H, W) with their key points."""
+    """Mirror half of the pictures (B, 3, H, W) with their keypoints."""
     mirrored = torch.rand(len(pictures), generator=random) < 0.5
     across = torch.tensor([-1.0, 1.0])
     turned = wanted.jacobian[:, MIRROR] * across[:, None] * across  # mirrored before and after

@@ -3,7 +3,7 @@
 torchrun --nproc_per_node 2 docs/training/teach_painting.py .faces docs/training/mini-128.yaml in.pth.tar out.pth.tar
 
 As `fomm train`, but the landmarks go on telling where the flow has to lead, and eyes and mouths count more than the
-rest of a picture: they are small, and what one looks at. The key points stand still. Processes share the gradients.
+rest of a picture: they are small, and what one looks at. The keypoints stand still. Processes share the gradients.
 """
 
 from __future__ import annotations

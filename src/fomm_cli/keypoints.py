@@ -1,4 +1,4 @@
-"""Key points with their Jacobians: what the detector finds and the motion is made of."""
+"""Keypoints with their Jacobians: what the detector finds and the motion is made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class KeyPoints:
-    """K key points for each of B pictures.
+    """K keypoints for each of B pictures.
 
     Attributes:
         value: positions, shape (B, K, 2), x before y, in [-1, 1] from the centre of the first pixel to the
@@ -26,16 +26,16 @@ class KeyPoints:
         return self.value.shape[0]
 
     def __getitem__(self, index: slice) -> KeyPoints:
-        """The key points of some of the pictures."""
+        """The keypoints of some of the pictures."""
         return KeyPoints(self.value[index], None if self.jacobian is None else self.jacobian[index])
 
     def to(self, device: torch.device) -> KeyPoints:
-        """The same key points on another device."""
+        """The same keypoints on another device."""
         return KeyPoints(self.value.to(device), None if self.jacobian is None else self.jacobian.to(device))
 
     @classmethod
     def joined(cls, parts: Sequence[KeyPoints]) -> KeyPoints:
-        """The key points of several groups of pictures, at least one, in their order."""
+        """The keypoints of several groups of pictures, at least one, in their order."""
         jacobians = [part.jacobian for part in parts if part.jacobian is not None]
         return cls(torch.cat([part.value for part in parts]), torch.cat(jacobians) if jacobians else None)
 

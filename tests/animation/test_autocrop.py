@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from fomm_cli.cli import main
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import framing_in, head_box, head_square
 from fomm_cli.faces.tracking import follow_face
 from fomm_cli.geometry import Box, Region
@@ -39,9 +39,9 @@ from support.portraits import (
 
 
 @pytest.fixture(scope="module")
-def builtin() -> Iterator[FaceFinder]:
-    with open_finder("builtin") as finder:
-        yield finder
+def builtin() -> Iterator[FaceDetector]:
+    with open_detector("builtin") as detector:
+        yield detector
 
 
 def test_the_square_about_a_head_frames_the_face_as_training_data_are_framed() -> None:
@@ -90,7 +90,7 @@ def test_the_fitted_region_is_what_the_model_sees(fit: Fit, shape: tuple[int, in
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_the_followed_face_does_not_depend_on_how_the_video_is_read(builtin: FaceFinder, chunk: int) -> None:
+def test_the_followed_face_does_not_depend_on_how_the_video_is_read(builtin: FaceDetector, chunk: int) -> None:
     timed = [(Fraction(index, 5), frame) for index, frame in enumerate(hopper())]
     whole = follow_face(timed, builtin, 5)
     assert follow_face(chain.from_iterable(batched(iter(timed), chunk)), builtin, 5) == whole
@@ -98,13 +98,13 @@ def test_the_followed_face_does_not_depend_on_how_the_video_is_read(builtin: Fac
     assert whole.looks == 4
 
 
-def test_the_crop_of_a_driving_video_is_the_union_over_all_frames(builtin: FaceFinder) -> None:
+def test_the_crop_of_a_driving_video_is_the_union_over_all_frames(builtin: FaceDetector) -> None:
     """A face that wanders through 12 frames at 25 frames/s, of which only some are looked at."""
     frames = [placed(hopper()[0], 480, 360, 20 + 4 * step, 40 + 2 * step) for step in range(12)]
     followed = follow_face(((Fraction(index, 25), frame) for index, frame in enumerate(frames)), builtin, 10)
     reference: Box | None = None
     for frame in frames:
-        square = head_square(builtin.find(frame)[0].box)
+        square = head_square(builtin.detect(frame)[0].box)
         reference = square if reference is None else reference.union(square)
     assert followed is not None
     assert reference is not None
@@ -114,7 +114,7 @@ def test_the_crop_of_a_driving_video_is_the_union_over_all_frames(builtin: FaceF
     assert followed.heads.intersection(true).area == true.area
 
 
-def test_a_video_without_a_face_follows_nothing(builtin: FaceFinder) -> None:
+def test_a_video_without_a_face_follows_nothing(builtin: FaceDetector) -> None:
     frames = ((Fraction(index, 5), blurry_background(200, 150)) for index in range(3))
     assert follow_face(frames, builtin, 5) is None
 

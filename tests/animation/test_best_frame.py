@@ -12,7 +12,7 @@ import pytest
 from fomm_cli.animation.best_frame import find_best_frame, normalized
 from fomm_cli.cli import main
 from fomm_cli.errors import FommError
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.models.bundled import sample
 
 SHAPE = np.random.default_rng(0).uniform(50, 200, (68, 2))
@@ -65,5 +65,5 @@ def test_tampered_weights_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     (folder / "s3fd-619a316812.pth").write_bytes(b"something else")
-    with pytest.raises(FommError, match="SHA-256"), open_finder("face-alignment"):
+    with pytest.raises(FommError, match="SHA-256"), open_detector("face-alignment"):
         pass

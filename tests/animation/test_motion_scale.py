@@ -14,7 +14,7 @@ RATE = 25
 
 def test_the_strength_multiplies_the_motion_and_one_changes_nothing() -> None:
     recorded = recording("tiny_first_order")
-    source, driving = recorded.key_points("kp_source"), recorded.key_points("kp_driving")
+    source, driving = recorded.keypoints("kp_source"), recorded.keypoints("kp_driving")
 
     def moved(strength: float) -> KeyPoints:
         return MotionTransfer.between(source, driving[0:1], relative=True, adapt_scale=True, motion_scale=strength)(
@@ -44,7 +44,7 @@ def _smoothed(points: KeyPoints, size: int) -> KeyPoints:
 
 @pytest.fixture
 def jittering() -> KeyPoints:
-    """100 frames of 10 key points that stand still but for noise."""
+    """100 frames of 10 keypoints that stand still but for noise."""
     noise = torch.Generator().manual_seed(0)
     value = 0.005 * torch.randn(100, 10, 2, generator=noise)
     return KeyPoints(value, torch.eye(2) + 0.01 * torch.randn(100, 10, 2, 2, generator=noise))

@@ -1,4 +1,4 @@
-"""Properties of key-point transfer and of the coordinates it works in."""
+"""Properties of keypoint transfer and of the coordinates it works in."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_coordinates_are_x_then_y_from_corner_to_corner() -> None:
     assert grid[-1, 0].tolist() == [-1, 1]
 
 
-def test_heatmaps_peak_at_their_key_points() -> None:
+def test_heatmaps_peak_at_their_keypoints() -> None:
     heatmaps = gaussian_heatmaps(torch.tensor([[[0.0, 0.0], [-1.0, 1.0]]]), 9, 9, 0.01)
     assert heatmaps[0, 0].argmax().item() == 4 * 9 + 4
     assert heatmaps[0, 1].argmax().item() == 8 * 9

@@ -61,7 +61,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a batch over all of it, and what a table adds: an option, a driving picture, key points to see."""
+    """The folder of a batch over all of it, and what a table adds: an option, a driving picture, keypoints to see."""
     folder = tmp_path_factory.mktemp("finished") / "out"
     table = media / "more.csv"
     table.write_text(

@@ -85,7 +85,7 @@ def test_everything_runs(packages: Path, offline: list[str], tmp_path: Path) -> 
     assert json.loads(done.stdout.splitlines()[-1]) == [0] * len(commands), done.stderr
     assert "cropping the source" in done.stderr
     assert "by builtin" in done.stderr
-    assert "(by key points)" in done.stderr
-    assert "MediaPipe is not installed" in done.stderr
+    assert "(by keypoints)" in done.stderr
+    assert "mediapipe is not installed" in done.stderr
     assert np.asarray(Image.open(next((out / "cropped").iterdir()))).shape == (256, 256, 3)
     assert all((out / name).stat().st_size > 0 for name in ("sample.mp4", "scene.mp4", "face.npz"))

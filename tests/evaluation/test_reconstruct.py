@@ -130,12 +130,12 @@ def test_key_point_distance_and_missing_faces_are_what_was_done_to_the_frames(
 def test_without_mediapipe_there_is_no_key_point_distance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fomm_cli.faces.detectors.mediapipe.is_installed", lambda: False)
+    monkeypatch.setattr("fomm_cli.extras.find_spec", lambda _: None)
     arguments = ["evaluate", str(tmp_path / "faces"), "-o", str(tmp_path / "out"), "--cpu", "--max_frames", "1"]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr()
     assert "akd" not in printed.out
     assert [line for line in printed.err.splitlines() if "pip install mediapipe" in line] == [
-        "fomm: measuring no key-point distance (akd, mkr): MediaPipe is not installed. Type: pip install mediapipe"
+        "fomm: measuring no keypoint distance (akd, mkr): mediapipe is not installed. Type: pip install mediapipe"
     ]
     assert rows_of(tmp_path / "out")["still", COPY]["akd"] == ""

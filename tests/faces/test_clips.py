@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from fomm_cli.cli import main
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.framing import framing_in
 from fomm_cli.faces.tracking import Tracker
 from fomm_cli.geometry import Box
@@ -59,8 +59,8 @@ def test_a_face_becomes_a_square_clip(video: Path, tmp_path: Path, capsys: pytes
     for index in (0, SHOWN - 1):
         cut = Image.fromarray(original[EMPTY + index, top : top + height, left : left + width])
         assert np.abs(np.asarray(cut.resize((128, 128))) - frames[index].astype(float)).mean() < 8
-    with open_finder("builtin") as finder:
-        framing = framing_in(finder.find(frames[3])[0].box, Box(0, 0, 128, 128))
+    with open_detector("builtin") as detector:
+        framing = framing_in(detector.detect(frames[3])[0].box, Box(0, 0, 128, 128))
     assert not framing.is_off
     assert framing.height == pytest.approx(0.5, abs=0.1)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["talk_000.mp4"]

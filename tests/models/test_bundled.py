@@ -10,7 +10,7 @@ import pytest
 
 from conftest import REPOSITORY
 from fomm_cli.animation.animator import Animator
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import read_checkpoint
@@ -41,12 +41,12 @@ def test_people_it_never_saw_move_as_they_should(shared: Path) -> None:
     unseen = set(sorted({identity_of(clip) for clip in clips})[:: PACKING["HELD_OUT"]])
     animator = Animator.load(device="cpu")
     rows = []
-    with open_finder("mediapipe", landmarks=True) as finder:
+    with open_detector("mediapipe", landmarks=True) as detector:
         for clip in [clip for clip in clips if identity_of(clip) in unseen][::6]:
             first, *later = [frame.image for frame in open_clip(clip, max_frames=100).frames()][::16]
             rebuilt = animator.animate(first, later, initial=first, adapt_scale=False)
             for true, ours in zip(later, rebuilt, strict=True):
-                marks = [finder.find(picture)[0].landmarks for picture in (true, ours, first)]
+                marks = [detector.detect(picture)[0].landmarks for picture in (true, ours, first)]
                 rows.append([*(distance(true, other) for other in (ours, first)), *(
                     distance(marks[0], other) for other in marks[1:])])  # fmt: skip
     colours, copied_colours, landmarks, copied_landmarks = np.mean(rows, axis=0)

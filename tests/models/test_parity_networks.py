@@ -27,7 +27,7 @@ MODES = {
 def test_key_points_are_the_originals(name: str) -> None:
     recorded, detector = recording(name), networks_of(name).kp_detector
     for picture in ("source", "driving"):
-        assert_same_points(detector(recorded[picture]), recorded.key_points(f"kp_{picture}"))
+        assert_same_points(detector(recorded[picture]), recorded.keypoints(f"kp_{picture}"))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -35,11 +35,11 @@ def test_key_points_are_the_originals(name: str) -> None:
 @torch.inference_mode()
 def test_transferred_key_points_are_the_originals(name: str, mode: str) -> None:
     recorded = recording(name)
-    driving = recorded.key_points("kp_driving")
-    transfer = MotionTransfer.between(recorded.key_points("kp_source"), driving[0:1], **MODES[mode])
+    driving = recorded.keypoints("kp_driving")
+    transfer = MotionTransfer.between(recorded.keypoints("kp_source"), driving[0:1], **MODES[mode])
     transferred = transfer(driving)  # all frames in one batch
     for t in range(4):
-        assert_same_points(transferred[t : t + 1], recorded.key_points(f"kp_transferred/{mode}/{t}"))
+        assert_same_points(transferred[t : t + 1], recorded.keypoints(f"kp_transferred/{mode}/{t}"))
 
 
 @pytest.mark.parametrize("align_corners", [True, False])
@@ -50,7 +50,7 @@ def test_generator_is_the_originals(name: str, mode: str, align_corners: bool) -
     recorded = recording(name)
     generator = networks_of(name, align_corners=align_corners).generator
     source = generator.encode(recorded["source"])
-    motion = generator.motion(source, recorded.key_points("kp_source"), recorded.key_points(f"kp_transferred/{mode}/2"))
+    motion = generator.motion(source, recorded.keypoints("kp_source"), recorded.keypoints(f"kp_transferred/{mode}/2"))
     found = {
         "mask": motion.mask,
         "deformation": motion.deformation,

@@ -18,8 +18,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from fomm_cli.cli import main
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.landmarks import CHEEKS, INNER_LIPS, OUTER_LIPS, RIGID
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer
@@ -66,25 +66,25 @@ def home(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 
 
 @pytest.fixture(scope="module")
-def finder(home: Path) -> Iterator[FaceFinder]:  # noqa: ARG001 - has to be there first
-    with open_finder("mediapipe") as finder:
-        yield finder
+def detector(home: Path) -> Iterator[FaceDetector]:  # noqa: ARG001 - has to be there first
+    with open_detector("mediapipe") as detector:
+        yield detector
 
 
 @pytest.fixture(scope="module")
-def clips(shared: Path, finder: FaceFinder) -> list[Known]:
-    return [_known(shared / "faces" / "train" / name, finder) for name in CLIPS]
+def clips(shared: Path, detector: FaceDetector) -> list[Known]:
+    return [_known(shared / "faces" / "train" / name, detector) for name in CLIPS]
 
 
-def _known(path: Path, finder: FaceFinder) -> Known:
+def _known(path: Path, detector: FaceDetector) -> Known:
     pictures = [frame.image for frame in open_clip(path, max_frames=FRAMES).frames()]
-    plain = _track(pictures, finder)
+    plain = _track(pictures, detector)
     mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-    return Known(pictures, plain, _track(mirrored, finder), _track(mouth_frozen(pictures, plain), finder))
+    return Known(pictures, plain, _track(mirrored, detector), _track(mouth_frozen(pictures, plain), detector))
 
 
-def _track(pictures: list[np.ndarray], finder: FaceFinder) -> FaceTrack:
-    return track_face(((index / 25, picture) for index, picture in enumerate(pictures)), finder)
+def _track(pictures: list[np.ndarray], detector: FaceDetector) -> FaceTrack:
+    return track_face(((index / 25, picture) for index, picture in enumerate(pictures)), detector)
 
 
 def mouth_frozen(pictures: list[np.ndarray], track: FaceTrack) -> list[np.ndarray]:
@@ -293,7 +293,7 @@ def test_size_frame_rate_and_encoding_hardly_matter(
     assert min(parts[part]["value"] for part in ("mouth", "outline")) > 6.5
 
 
-def test_what_has_no_face_is_judged_by_the_models_key_points(
+def test_what_has_no_face_is_judged_by_the_models_keypoints(
     home: Path,  # noqa: ARG001 - has to be there first
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -307,7 +307,7 @@ def test_what_has_no_face_is_judged_by_the_models_key_points(
     for result in (driving, still):
         assert main(["score", str(result), "-d", str(driving), *model]) == 0
         found = json.loads(capsys.readouterr().out)
-        assert found["basis"] == "key points"
+        assert found["basis"] == "keypoints"
         assert found["parts"]["eyes"] is found["parts"]["mouth"] is None
         assert "optical flow" in " ".join(found["notes"])
         outlines.append(found["parts"]["outline"]["value"])

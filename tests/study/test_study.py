@@ -369,7 +369,7 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path, capsys: pytest.Capt
 def test_missing_matplotlib_is_told_before_the_work(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fomm_cli.scoring.figure.find_spec", lambda _: None)
+    monkeypatch.setattr("fomm_cli.extras.find_spec", lambda _: None)
     assert main(["study", "-s", "a.png", "-d", "a.mp4"]) == 2
     assert main(["score", "a.mp4", "-d", "a.mp4", "--plot", "a.png"]) == 2
     assert capsys.readouterr().err.count("pip install matplotlib") == 2
@@ -420,7 +420,7 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixt
         ("size", "same"), ("size", "small"), ("place", "left"), ("kind", "thing"),
     ]  # fmt: skip
     thing = made.rows[-1]
-    assert (thing.basis, set(thing.scores), thing.features) == ("key points", {"outline", "total"}, None)
+    assert (thing.basis, set(thing.scores), thing.features) == ("keypoints", {"outline", "total"}, None)
     assert made.rows[0].features is not None
     assert made.rows[0].features.face_height == pytest.approx(2 * made.rows[1].features.face_height, rel=0.1)
     assert made.rows[2].features.x == pytest.approx(0.3, abs=0.02)

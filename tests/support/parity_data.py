@@ -30,7 +30,7 @@ class Recording:
     def __contains__(self, key: str) -> bool:
         return key in self.arrays
 
-    def key_points(self, prefix: str) -> KeyPoints:
+    def keypoints(self, prefix: str) -> KeyPoints:
         has_jacobian = f"{prefix}/jacobian" in self
         return KeyPoints(self[f"{prefix}/value"], self[f"{prefix}/jacobian"] if has_jacobian else None)
 

@@ -55,7 +55,7 @@ SCENES = {
     "small": (1000, 800, 470, 300),
     "corner": (800, 700, 544, 444),
     "outside": (640, 600, -40, 384),
-    "cut": (640, 600, -90, 200),  # a face without its left edge, which the built-in finder overlooks
+    "cut": (640, 600, -90, 200),  # a face without its left edge, which the built-in detector overlooks
     "turned": (900, 600, 80, 120),
     "second": (900, 600, 80, 120),
 }

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from fomm_cli.cli import main
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.media.video.reader import open_clip
 from support.portraits import HOPPER_FACE, SCENES, faces_in_scene, hopper, load_frames, psnr, save_frames, save_scene
 
@@ -49,8 +49,8 @@ def read(clip: Path, count: int, backend: str) -> tuple[np.ndarray, Face] | None
     frames = np.stack([frame.image for frame in islice(open_clip(clip).frames(), 0, 2 * count, 2)])
     if frames.shape[1:] != (256, 256, 3):
         raise SystemExit(f"{clip} is not 256x256")
-    with open_finder(backend) as finder:
-        faces = finder.find(frames[0])
+    with open_detector(backend) as detector:
+        faces = detector.detect(frames[0])
     return (frames, tuple(vars(faces[0].box).values())) if faces else None
 
 

@@ -192,7 +192,7 @@ def test_feature_matching_weighs_blocks_and_adds_scales() -> None:
 
 
 class _Reader(nn.Module):
-    """Finds the key point of a picture whose red channel is brightest there, and a Jacobian it is told."""
+    """Finds the keypoint of a picture whose red channel is brightest there, and a Jacobian it is told."""
 
     def __init__(self, jacobian: Tensor | None) -> None:
         super().__init__()
@@ -283,7 +283,7 @@ def test_the_adversarial_losses_are_least_squares() -> None:
 class _Judges(nn.Module):
     """Discriminators of two scales that say 0.25 and -1 of every picture."""
 
-    def forward(self, pictures: dict[float, Tensor], key_points: Tensor) -> list[Judgement]:  # noqa: ARG002
+    def forward(self, pictures: dict[float, Tensor], keypoints: Tensor) -> list[Judgement]:  # noqa: ARG002
         return [Judgement([], torch.full((1, 1, 3, 3), score)) for score in (0.25, -1.0)]
 
 

@@ -22,7 +22,7 @@ from fomm_cli.animation.publish import provenance, publish, result_views
 from fomm_cli.animation.template import MotionTemplate, check_options, open_footage
 from fomm_cli.animation.transfer import Smoother
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.geometry import Region
 from fomm_cli.media.destination import Target
@@ -222,8 +222,8 @@ def _point_detectors(
     """Yield ways to compare poses, the best first."""
     if job.face_backend != "builtin" and driving.has_frames:
         try:
-            finder = opened.enter_context(open_finder(job.face_backend, str(animator.device), landmarks=True))
-            yield landmark_detector(finder), "face landmarks"
+            detector = opened.enter_context(open_detector(job.face_backend, str(animator.device), landmarks=True))
+            yield landmark_detector(detector), "face landmarks"
         except InputError:
             raise
         except FommError as error:

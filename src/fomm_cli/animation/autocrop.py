@@ -12,9 +12,10 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fomm_cli.config.schema import Config
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import Backend, FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in, head_square
+from fomm_cli.faces.options import DetectorName
 from fomm_cli.faces.quality import judge_source
 from fomm_cli.faces.select import choose_face
 from fomm_cli.faces.tracking import FollowedFace, follow_face
@@ -39,11 +40,11 @@ def choose_source_crop(job: SourceOptions, config: Config, device: str, picture:
     Args:
         job: what is asked for.
         config: of the model; those that are not about faces are cropped only when asked.
-        device: for the face finder.
+        device: for the face detector.
         picture: the source, uint8 (H, W, 3).
 
     Raises:
-        InputError: there is no such face, or no such face finder.
+        InputError: there is no such face, or no such face detector.
     """
     if "source" not in _wanted(job, config):
         return None
@@ -63,7 +64,7 @@ class FramingOptions(Protocol):
         """How pictures that are not square are brought to the model's size."""
 
     @property
-    def face_backend(self) -> Backend:
+    def face_backend(self) -> DetectorName:
         """What finds faces."""
 
 
@@ -87,12 +88,12 @@ def choose_driving_crop(
     Args:
         job: what is asked for.
         config: of the model; those that are not about faces are cropped only when asked.
-        device: for the face finder.
+        device: for the face detector.
         clip: the driving video; read once or twice.
         progress: told of the frames that were looked at.
 
     Raises:
-        InputError: there is no such face finder.
+        InputError: there is no such face detector.
     """
     if "driving" not in _wanted(job, config):
         return None
@@ -114,21 +115,21 @@ def is_about_faces(config: Config) -> bool:
 
 @contextmanager
 def _search(job: FramingOptions, config: Config, device: str, progress: Progress = silent) -> Iterator[_Search]:
-    with open_finder(job.face_backend, device) as finder:
-        yield _Search(job, config.dataset_params.frame_shape[:2], finder, progress)
+    with open_detector(job.face_backend, device) as detector:
+        yield _Search(job, config.dataset_params.frame_shape[:2], detector, progress)
 
 
 class _Search:
     """Looks for the faces of one job, and says in a line what it found and did."""
 
-    def __init__(self, job: FramingOptions, size: tuple[int, int], finder: FaceFinder, progress: Progress) -> None:
+    def __init__(self, job: FramingOptions, size: tuple[int, int], detector: FaceDetector, progress: Progress) -> None:
         self._job = job
         self._size = size
-        self._finder = finder
+        self._detector = detector
         self._progress = progress
 
     def in_source(self, picture: np.ndarray, number: int | None, place: tuple[float, float] | None) -> Region | None:
-        faces = self._finder.find(picture)
+        faces = self._detector.detect(picture)
         face = choose_face(faces, number, place)
         if face is None:
             self._missed("source")
@@ -157,7 +158,7 @@ class _Search:
         return self._announced("driving video", Region.square_around(followed.heads), framing)
 
     def _follow(self, clip: Clip, looks_per_second: int) -> FollowedFace | None:
-        return follow_face(self._timed_pictures(clip), self._finder, looks_per_second)
+        return follow_face(self._timed_pictures(clip), self._detector, looks_per_second)
 
     def _timed_pictures(self, clip: Clip) -> Iterator[tuple[Fraction, np.ndarray]]:
         with closing(prefetch(clip.frames(), depth=_AHEAD)) as frames:
@@ -168,12 +169,12 @@ class _Search:
     def _announced(self, what: str, region: Region, framing: Framing) -> Region:
         why = framing.why if framing.is_off else "as asked"
         logger.info(
-            "cropping the %s to %s (%s; by %s); --crop none keeps all of it", what, region, why, self._finder.name
+            "cropping the %s to %s (%s; by %s); --crop none keeps all of it", what, region, why, self._detector.name
         )
         return region
 
     def _missed(self, what: str) -> None:
-        logger.info("no face found in the %s (by %s): going on uncropped", what, self._finder.name)
+        logger.info("no face found in the %s (by %s): going on uncropped", what, self._detector.name)
 
 
 def _frame(clip: Clip, size: tuple[int, int], fit: Fit) -> Region:

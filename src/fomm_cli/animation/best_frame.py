@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from fomm_cli.animation.transfer import hull_area
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.face import FaceDetector
 
 PointDetector = Callable[[np.ndarray], np.ndarray | None]
 """From an image, uint8 (H, W, 3), to points (N, 2) in it, x before y; None where there are none."""
 
 
-def landmark_detector(finder: FaceFinder) -> PointDetector:
+def landmark_detector(detector: FaceDetector) -> PointDetector:
     """Make a detector of the landmarks of the largest face."""
 
     def detect(image: np.ndarray) -> np.ndarray | None:
-        faces = finder.find(image)
+        faces = detector.detect(image)
         return faces[0].landmarks if faces else None
 
     return detect

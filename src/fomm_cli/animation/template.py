@@ -27,7 +27,7 @@ SUFFIX = ".npz"
 FORMAT = 1
 EXTRACT = "fomm motion extract --driving_video VIDEO --output MOTION.npz"
 
-_MOST_BYTES = 1 << 30  # unpacked: the key points of a day and more of video
+_MOST_BYTES = 1 << 30  # unpacked: the keypoints of a day and more of video
 
 
 _DAMAGE = (

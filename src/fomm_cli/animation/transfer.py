@@ -1,4 +1,4 @@
-"""Key-point transfer: from the motion of the driving video to the motion of the source."""
+"""Keypoint transfer: from the motion of the driving video to the motion of the source."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ def hull_area(points: np.ndarray) -> float:
 
 
 def movement_scale(source: KeyPoints, initial: KeyPoints) -> float:
-    """Ratio of the sizes of the source's and the driving video's key points (*adapt scale*).
+    """Ratio of the sizes of the source's and the driving video's keypoints (*adapt scale*).
 
     Args:
-        source: key points of the source, B = 1.
-        initial: key points of the initial driving frame, B = 1.
+        source: keypoints of the source, B = 1.
+        initial: keypoints of the initial driving frame, B = 1.
 
     Returns:
         The square root of the ratio of the hull areas; 1.0, with a warning, where a hull has no area.
     """
     areas = [hull_area(points.value[0].detach().double().cpu().numpy()) for points in (source, initial)]
     if min(areas) < 1e-8:
-        logger.warning("the key points lie on one line, so the motion is transferred without adapting its scale")
+        logger.warning("the keypoints lie on one line, so the motion is transferred without adapting its scale")
         return 1.0
     return math.sqrt(areas[0]) / math.sqrt(areas[1])
 
 
 @dataclass(frozen=True)
 class MotionTransfer:
-    """Applies driving motion to the source's key points (section 3.3 of the paper; eq. 12).
+    """Applies driving motion to the source's keypoints (section 3.3 of the paper; eq. 12).
 
-    Absolute: the driving key points themselves. Relative: the motion since the initial driving frame, applied to
-    the source's own key points. Everything that stays the same for a whole video is computed once, in `between`.
+    Absolute: the driving keypoints themselves. Relative: the motion since the initial driving frame, applied to
+    the source's own keypoints. Everything that stays the same for a whole video is computed once, in `between`.
     """
 
     source: KeyPoints
@@ -70,8 +70,8 @@ class MotionTransfer:
         """Prepare the transfer from a driving video to a source.
 
         Args:
-            source: key points of the source, B = 1.
-            initial: key points of the driving frame whose pose corresponds to the source's, B = 1.
+            source: keypoints of the source, B = 1.
+            initial: keypoints of the driving frame whose pose corresponds to the source's, B = 1.
             relative: transfer the motion since `initial` rather than the driving pose itself.
             adapt_scale: scale relative motion by the ratio of the convex hulls.
             motion_scale: multiplies relative motion, Jacobians included; 1 leaves it as it is, 0 takes it away.
@@ -81,7 +81,7 @@ class MotionTransfer:
             inverse, singular = inverse_2x2(initial.jacobian)
             if singular.any():
                 logger.warning(
-                    "%d of the key points of the initial driving frame have no usable Jacobian; "
+                    "%d of the keypoints of the initial driving frame have no usable Jacobian; "
                     "their rotation and scale are not transferred",
                     int(singular.sum()),
                 )
@@ -89,7 +89,7 @@ class MotionTransfer:
         return cls(source, initial, inverse, relative, scale * motion_scale, motion_scale)
 
     def __call__(self, driving: KeyPoints) -> KeyPoints:
-        """Transfer a batch of driving frames; returns the key points the source is to take, B as in `driving`."""
+        """Transfer a batch of driving frames; returns the keypoints the source is to take, B as in `driving`."""
         if not self.relative:
             return driving
         value = (driving.value - self.initial.value) * self.scale + self.source.value
@@ -108,9 +108,9 @@ _SPEED_CUTOFF = 1.0  # Hz, for the estimate of the speed
 
 @dataclass(frozen=True)
 class Smoother:
-    """A one-euro filter (Casiez et al., CHI 2012) over the key points of successive frames, Jacobians included.
+    """A one-euro filter (Casiez et al., CHI 2012) over the keypoints of successive frames, Jacobians included.
 
-    Calling it gives the smoothed key points and the smoother for the frames that follow; it does not change itself.
+    Calling it gives the smoothed keypoints and the smoother for the frames that follow; it does not change itself.
     """
 
     interval: float
@@ -119,7 +119,7 @@ class Smoother:
     speed: Tensor | None = None
 
     def __call__(self, points: KeyPoints) -> tuple[KeyPoints, Smoother]:
-        """Smooth the key points of a batch of successive frames."""
+        """Smooth the keypoints of a batch of successive frames."""
         count = points.value.shape[1]
         rows = points.value if points.jacobian is None else torch.cat((points.value, points.jacobian.flatten(-2)), -1)
         smooth, following = [], self

@@ -41,7 +41,7 @@ class ProcessEngine:
     Args:
         devices: one process for each, started when there is work for it; they may repeat.
         threads: processor threads of all processes together; None for all cores.
-        motion_folder: where driving key points are kept for all of them.
+        motion_folder: where driving keypoints are kept for all of them.
     """
 
     def __init__(self, devices: Sequence[str], threads: int | None, motion_folder: Path) -> None:

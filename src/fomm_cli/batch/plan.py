@@ -38,7 +38,7 @@ class Pair:
         name: of the result, relative to the result folder, with ``/``.
         job: how.
         key: hash of the content of its inputs, of its options and its name; "" where an input cannot be read.
-        driving_key: hash of all that its driving key points depend on.
+        driving_key: hash of all that its driving keypoints depend on.
         frames: how many it will have, if known.
         problem: why it cannot be done, "" if nothing is known against it.
     """

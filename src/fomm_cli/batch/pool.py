@@ -22,7 +22,7 @@ class Unit:
         number: of the unit and attempt.
         name: of the pair's result.
         key: of the pair.
-        driving_key: of the driving key points.
+        driving_key: of the driving keypoints.
         job: how; its `result_video` is a plain name in the folder that the worker writes to.
         task: a whole result, a range of frames for a part, or parts to be joined.
         start: first frame of a range.

@@ -19,6 +19,7 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.pool import Event, Failed, Finished, Unit
 from fomm_cli.errors import FommError, InputError
+from fomm_cli.extras import require
 
 logger = logging.getLogger(__name__)
 
@@ -192,10 +193,9 @@ def _renamed(answer: Finished | Failed, local: dict[str, Path]) -> Finished | Fa
 
 
 def _connect(address: str) -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError("Ray is not installed", "Type: pip install ray") from error
+    require("ray")
+    import ray
+
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -129,7 +129,7 @@ class PairWorker:
         return self._drivings[key]
 
     def _motion(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> MotionTemplate:
-        """The driving key points, found by the first worker that needs them and kept for all others."""
+        """The driving keypoints, found by the first worker that needs them and kept for all others."""
         path = self._motion_folder / f"{key}-{animator.device.type}{SUFFIX}"
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():

@@ -23,12 +23,12 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     job = from_namespace(ScoreJob, options)
 
+    from fomm_cli.extras import require
     from fomm_cli.scoring.export import draw_curves, summary, write_curves
-    from fomm_cli.scoring.figure import require_matplotlib
     from fomm_cli.scoring.scorer import score
 
     if job.plot is not None:
-        require_matplotlib()
+        require("charts")
     job = job_of(ScoreJob, options)
     with progress_bar(shown=not options.quiet) as progress:
         scored = score(job, progress)

@@ -217,7 +217,7 @@ class CommonParams(_Section):
     """What all the networks share.
 
     Attributes:
-        num_kp: key points per picture.
+        num_kp: keypoints per picture.
         num_channels: channels of a picture, always 3: pictures are RGB.
         estimate_jacobian: first order (true) or zero order (false) motion.
         head_kernel: side of the convolutions that come last in each network, 7 in the published ones.
@@ -262,11 +262,11 @@ class _Hourglass(_Network):
 
 
 class KPDetectorParams(_Hourglass):
-    """The key-point detector.
+    """The keypoint detector.
 
     Attributes:
         temperature: of the softmax over each heat map; lower is sharper.
-        single_jacobian_map: one Jacobian map for all key points instead of one for each.
+        single_jacobian_map: one Jacobian map for all keypoints instead of one for each.
         pad: pixels added on each side before the convolution that makes the heat maps.
     """
 
@@ -279,7 +279,7 @@ class DenseMotionParams(_Hourglass):
     """The dense motion network.
 
     Attributes:
-        kp_variance: of the Gaussian drawn at each key point, in squared coordinates (a frame spans -1 to 1).
+        kp_variance: of the Gaussian drawn at each keypoint, in squared coordinates (a frame spans -1 to 1).
     """
 
     kp_variance: PositiveFloat = 0.01
@@ -313,8 +313,8 @@ class DiscriminatorParams(_Section):
         num_blocks: convolutions before the last one.
         max_features: the most channels anywhere.
         sn: spectral normalisation of every convolution.
-        use_kp: whether the discriminator sees the key points too.
-        kp_variance: of the Gaussian drawn at each key point, in squared coordinates (a frame spans -1 to 1).
+        use_kp: whether the discriminator sees the keypoints too.
+        kp_variance: of the Gaussian drawn at each keypoint, in squared coordinates (a frame spans -1 to 1).
     """
 
     scales: Annotated[tuple[Scale, ...], Field(min_length=1)]
@@ -344,7 +344,7 @@ class LossWeights(_Section):
         feature_matching: one weight for each discriminator block.
         perceptual: one weight for each slice of the perceptual network.
         l1: mean absolute difference of the pixels; not in the paper.
-        equivariance_value: of the key points' places under a warp.
+        equivariance_value: of the keypoints' places under a warp.
         equivariance_jacobian: of their Jacobians.
     """
 
@@ -411,7 +411,7 @@ class ReconstructionParams(_Section):
 
 
 class NormalizationParams(_Section):
-    """How the driving key points carry over to the source.
+    """How the driving keypoints carry over to the source.
 
     Attributes:
         adapt_movement_scale: scale the motion by the size of the object.
@@ -442,9 +442,9 @@ class VisualizerParams(_Section):
     """Pictures that show what the networks did.
 
     Attributes:
-        kp_size: radius of a key point, in pixels.
+        kp_size: radius of a keypoint, in pixels.
         draw_border: white lines between the pictures.
-        colormap: matplotlib colour map for the key points.
+        colormap: matplotlib colour map for the keypoints.
     """
 
     kp_size: PositiveInt = 5

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from fomm_cli.engines.onnx_export import NETWORKS, export_onnx, require_packages
+from fomm_cli.engines.onnx_export import NETWORKS, export_onnx
 from fomm_cli.engines.options import ExportJob
 from fomm_cli.errors import InputError
+from fomm_cli.extras import require
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.models.loading import load_model
@@ -21,7 +22,7 @@ class ExportResult:
 
     Attributes:
         paths: the file of each network.
-        max_difference: between ONNX Runtime and PyTorch, in [0, 1] for pictures and [-1, 1] for key points.
+        max_difference: between ONNX Runtime and PyTorch, in [0, 1] for pictures and [-1, 1] for keypoints.
     """
 
     paths: dict[str, str]
@@ -35,7 +36,7 @@ def export(job: ExportJob) -> ExportResult:
         InputError: the checkpoint, the folder or a package is missing.
         FommError: ONNX Runtime computes something else than PyTorch.
     """
-    require_packages()
+    require("onnx")
     paths = {name: job.result_dir / f"{name}.onnx" for name in NETWORKS}
     protect_inputs((job.checkpoint, job.config), paths.values())
     device = torch.device("cpu")

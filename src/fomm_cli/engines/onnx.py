@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 
 from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
-from fomm_cli.engines.onnx_export import export_onnx, open_onnx, require_packages, run_onnx, tensors_of
+from fomm_cli.engines.onnx_export import export_onnx, open_onnx, run_onnx, tensors_of
 from fomm_cli.engines.store import kept, make_once
+from fomm_cli.extras import require
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.loading import LoadedModel
 
@@ -27,7 +28,7 @@ class OnnxEngine(Engine):
             InputError: a package is missing.
             FommError: the exported model is not the same.
         """
-        require_packages()
+        require("onnx")
         self.workers = workers_on_cpu()
         self._generator = model.networks.generator
         if model.sha256:

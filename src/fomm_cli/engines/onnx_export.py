@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.errors import FommError
+from fomm_cli.extras import require
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.generator import EncodedSource, Generator
 from fomm_cli.models.keypoint_detector import KPDetector
@@ -25,30 +25,13 @@ from fomm_cli.version import __version__
 
 NETWORKS = ("kp_detector", "encoder", "generator")
 TOLERANCE = 1e-3
-"""Largest difference from PyTorch: a quarter of a grey level of pictures, and as much of key points."""
+"""Largest difference from PyTorch: a quarter of a grey level of pictures, and as much of keypoints."""
 
-_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 _BATCH = {0: torch.export.Dim.DYNAMIC}
 
 
-def is_installed() -> bool:
-    """Whether the extra is there."""
-    return all(find_spec(package) is not None for package in _PACKAGES)
-
-
-def require_packages() -> None:
-    """Make sure that the extra is there.
-
-    Raises:
-        InputError: it is not.
-    """
-    if not is_installed():
-        missing = [package for package in _PACKAGES if find_spec(package) is None]
-        raise InputError(f"{' and '.join(missing)} not installed", f"Type: pip install {' '.join(_PACKAGES)}")
-
-
 class _Detector(nn.Module):
-    """Picture to key points; the Jacobians are left out where there are none."""
+    """Picture to keypoints; the Jacobians are left out where there are none."""
 
     def __init__(self, detector: KPDetector) -> None:
         super().__init__()
@@ -95,13 +78,13 @@ def export_onnx(model: LoadedModel, paths: dict[str, Path]) -> float:
         paths: where to write which of `NETWORKS`.
 
     Returns:
-        The largest difference, in [0, 1] for pictures and [-1, 1] for key points.
+        The largest difference, in [0, 1] for pictures and [-1, 1] for keypoints.
 
     Raises:
         InputError: a package is missing.
         FommError: the difference is larger than `TOLERANCE`.
     """
-    require_packages()
+    require("onnx")
     generator, detector = model.networks.generator, model.networks.kp_detector
     with torch.no_grad():
         source, driving = _probe(model, 0.0), torch.cat([_probe(model, 0.3), _probe(model, 0.6)])

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from torch import Tensor, nn
 
 from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
 from fomm_cli.engines.store import is_whole, kept, make_once
-from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
 from fomm_cli.models.generator import EncodedSource, Generator
@@ -30,14 +28,8 @@ from fomm_cli.models.loading import LoadedModel
 logger = logging.getLogger(__name__)
 
 GOOD_PSNR = 38.0  # dB against float32 on the calibration frames; the aim is 35 on all
-_PACKAGES = ("openvino", "nncf")
 _FILES = ("estimate", "paint")  # names in the caches of every version
 _TRACED_PART = 4  # of the side: the layers are the same at every size
-
-
-def is_installed() -> bool:
-    """Whether the extra is there."""
-    return all(find_spec(package) is not None for package in _PACKAGES)
 
 
 def _openvino() -> Any:
@@ -94,13 +86,12 @@ class OpenVinoEngine(Engine):
         Raises:
             InputError: OpenVINO is not installed.
         """
-        if not is_installed():
-            raise InputError("OpenVINO is not installed", "Type: pip install openvino nncf")
+        require("openvino")
         self.precision = precision
         self.workers = workers_on_cpu()
         self._model = model
         self._generator = model.networks.generator
-        self._kept = kept(model, "openvino-int8", (*_PACKAGES, "torch"))
+        self._kept = kept(model, "openvino-int8", (*EXTRAS["openvino"], "torch"))
         self._layers: tuple[Layers, Layers] | None = None
         if precision != "int8":
             estimate, decode = self._converted()

@@ -30,10 +30,9 @@ from fomm_cli.animation.animation import Animation
 from fomm_cli.animation.animator import REHEARSAL, Animator
 from fomm_cli.animation.driving import open_driving
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.engines import onnx_export
-from fomm_cli.engines import openvino as openvino_engine
 from fomm_cli.errors import FommError
 from fomm_cli.evaluation.options import BenchJob
+from fomm_cli.extras import is_installed
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
 from fomm_cli.media.video.reader import Clip, open_clip
@@ -132,9 +131,9 @@ def _variants(device: str) -> list[_Variant]:
     low += ["fp16"] if chosen.type == "cuda" else []
     found = [_Variant("reference", "fp32", str(chosen))]
     found += [_Variant("torch", precision, str(chosen)) for precision in ("fp32", *low)]
-    if onnx_export.is_installed():
+    if is_installed("onnx"):
         found.append(_Variant("onnxruntime", "fp32", "cpu"))
-    if openvino_engine.is_installed():
+    if is_installed("openvino"):
         low = ["bf16"] if has_bf16("cpu") else []
         found += [_Variant("openvino", precision, "cpu") for precision in ("fp32", *low, "int8")]
     return found

@@ -29,9 +29,9 @@ class Scores:
         psnr: peak signal-to-noise ratio in dB, at most 100; higher is better.
         ssim: structural similarity, at most 1; higher is better.
         features: distance of a perceptual network's features; lower is better; None without a network.
-        akd: average key-point distance: between the face landmarks of both pictures, in pixels, where both have a
+        akd: average keypoint distance: between the face landmarks of both pictures, in pixels, where both have a
             face; lower is better; None without landmarks.
-        mkr: missing key-point rate: share of the faces that the reconstruction has lost, 0 to 1; None likewise.
+        mkr: missing keypoint rate: share of the faces that the reconstruction has lost, 0 to 1; None likewise.
     """
 
     l1: float

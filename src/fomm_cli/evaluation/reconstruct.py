@@ -25,7 +25,7 @@ from fomm_cli.animation.best_frame import PointDetector, landmark_detector
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_scores
 from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.media.resize import Size, fit_frame
@@ -163,9 +163,9 @@ def _landmarks(animator: Animator, opened: ExitStack) -> PointDetector | None:
     if not is_about_faces(animator.config):
         return None
     try:
-        return landmark_detector(opened.enter_context(open_finder("mediapipe")))
+        return landmark_detector(opened.enter_context(open_detector("mediapipe")))
     except FommError as error:
-        logger.info("measuring no key-point distance (akd, mkr): %s", error)
+        logger.info("measuring no keypoint distance (akd, mkr): %s", error)
         return None
 
 

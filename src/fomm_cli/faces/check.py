@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import Face, FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import Face, FaceDetector
 from fomm_cli.faces.options import CheckJob
 from fomm_cli.faces.quality import Finding, Verdict, judge_position, judge_size, judge_source, judge_start, worst
 from fomm_cli.faces.select import choose_face
@@ -39,28 +39,28 @@ def check(job: CheckJob) -> CheckResult:
     Raises:
         FommError: what went wrong, and what to do.
     """
-    with open_finder(job.face_backend) as finder:
-        face, source = _check_source(job, finder)
-        driving = _check_driving(job, face, finder)
-        return CheckResult(worst(source + driving), finder.name, source, driving)
+    with open_detector(job.face_backend) as detector:
+        face, source = _check_source(job, detector)
+        driving = _check_driving(job, face, detector)
+        return CheckResult(worst(source + driving), detector.name, source, driving)
 
 
-def _check_source(job: CheckJob, finder: FaceFinder) -> tuple[Face | None, list[Finding]]:
+def _check_source(job: CheckJob, detector: FaceDetector) -> tuple[Face | None, list[Finding]]:
     picture = read_first_frame(job.source_image)
-    faces = finder.find(picture)
+    faces = detector.detect(picture)
     face = choose_face(faces, job.face, job.face_at)
     if face is None:
-        return None, [_no_face("the picture", finder)]
+        return None, [_no_face("the picture", detector)]
     return face, judge_source(picture, fitted_region(picture.shape, _SIZE, job.fit).box, faces, face)
 
 
-def _check_driving(job: CheckJob, source: Face | None, finder: FaceFinder) -> list[Finding]:
+def _check_driving(job: CheckJob, source: Face | None, detector: FaceDetector) -> list[Finding]:
     if job.driving_video is None:
         return []
     first = next(iter(open_clip(job.driving_video, max_frames=1).frames())).image
-    faces = finder.find(first)
+    faces = detector.detect(first)
     if not faces:
-        return [_no_face("the first frame of the driving video", finder)]
+        return [_no_face("the first frame of the driving video", detector)]
     frame = fitted_region(first.shape, _SIZE, job.fit).box
     findings = [judge_size(faces[0].box, frame), judge_position(faces[0], frame)]
     findings = [
@@ -71,6 +71,6 @@ def _check_driving(job: CheckJob, source: Face | None, finder: FaceFinder) -> li
     return findings
 
 
-def _no_face(where: str, finder: FaceFinder) -> Finding:
-    others = "" if finder.name == "mediapipe" else "--face_backend mediapipe may find one"
-    return Finding("faces", "poor", f"no face found in {where} (by {finder.name})", others)
+def _no_face(where: str, detector: FaceDetector) -> Finding:
+    others = "" if detector.name == "mediapipe" else "--face_backend mediapipe may find one"
+    return Finding("faces", "poor", f"no face found in {where} (by {detector.name})", others)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import grown_square, head_box, head_square
 from fomm_cli.faces.options import CropJob
 from fomm_cli.faces.tracking import Track, Tracker
@@ -62,11 +62,11 @@ def crop(job: CropJob, progress: Progress = silent) -> list[FaceClip]:
         raise InputError(f"{job.inp} is a folder", "Name one video or picture")
     protect_inputs((job.inp,), job.result_dir.glob(f"{glob.escape(job.inp.stem)}_*"))
     clip = open_clip(job.inp)
-    with open_finder(job.face_backend) as finder:
-        clips = _from_picture(job, finder) if clip.info.still else _from_video(job, clip, finder, progress)
+    with open_detector(job.face_backend) as detector:
+        clips = _from_picture(job, detector) if clip.info.still else _from_video(job, clip, detector, progress)
         if not clips:
             lasting = "" if clip.info.still else f" for more than {job.min_frames} frames (--min_frames)"
-            raise InputError(f"no face found in {job.inp}{lasting} (by {finder.name})", "Try another --face_backend")
+            raise InputError(f"no face found in {job.inp}{lasting} (by {detector.name})", "Try another --face_backend")
     if not job.dry_run:
         _prepare(job.result_dir)
         if clip.info.still:
@@ -76,11 +76,11 @@ def crop(job: CropJob, progress: Progress = silent) -> list[FaceClip]:
     return clips
 
 
-def _from_picture(job: CropJob, finder: FaceFinder) -> list[FaceClip]:
+def _from_picture(job: CropJob, detector: FaceDetector) -> list[FaceClip]:
     instant = Fraction(0)
     return [
         FaceClip(_numbered(job, place, ".png"), _growing(head_square(face.box), job), instant, instant, 1, [])
-        for place, face in enumerate(finder.find(read_first_frame(job.inp)))
+        for place, face in enumerate(detector.detect(read_first_frame(job.inp)))
     ]
 
 
@@ -89,10 +89,10 @@ def _growing(square: Box, job: CropJob) -> Region:
     return Region.square_around(square.about_centre((1 + 2 * job.increase) / 1.2))
 
 
-def _from_video(job: CropJob, clip: Clip, finder: FaceFinder, progress: Progress) -> list[FaceClip]:
+def _from_video(job: CropJob, clip: Clip, detector: FaceDetector, progress: Progress) -> list[FaceClip]:
     tracker = Tracker(job.iou_with_initial)
     tracks: list[Track] = []
-    for index, (time, boxes) in enumerate(_heads(clip, finder, progress)):
+    for index, (time, boxes) in enumerate(_heads(clip, detector, progress)):
         tracks += _long_enough(tracker.add(index, time, boxes), job)
     tracks += _long_enough(tracker.finish(), job)
     frame = Box(0, 0, clip.info.width, clip.info.height)
@@ -104,9 +104,9 @@ def _long_enough(tracks: list[Track], job: CropJob) -> list[Track]:
     return [track for track in tracks if track.last - track.first > job.min_frames]
 
 
-def _heads(clip: Clip, finder: FaceFinder, progress: Progress) -> Iterator[tuple[Fraction, list[Box]]]:
+def _heads(clip: Clip, detector: FaceDetector, progress: Progress) -> Iterator[tuple[Fraction, list[Box]]]:
     for done, frame in enumerate(clip.frames(), start=1):
-        yield frame.time, [head_box(face.box) for face in finder.find(frame.image)]
+        yield frame.time, [head_box(face.box) for face in detector.detect(frame.image)]
         progress("looking for faces", done, clip.info.frame_count)
 
 

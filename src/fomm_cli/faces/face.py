@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from fomm_cli.geometry import Box
-
-Backend = Literal["auto", "mediapipe", "face-alignment", "builtin"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Face:
     pose: Pose | None = None
 
 
-class FaceFinder(Protocol):
+class FaceDetector(Protocol):
     """Finds the faces in a picture.
 
     Attributes:
@@ -54,12 +52,12 @@ class FaceFinder(Protocol):
 
     name: str
 
-    def find(self, picture: np.ndarray) -> list[Face]:
+    def detect(self, picture: np.ndarray) -> list[Face]:
         """The faces in a picture, uint8 (H, W, 3) RGB of any size, the largest first."""
         ...
 
     def close(self) -> None:
-        """Give back what the backend holds; the finder cannot be used any more."""
+        """Give back what the backend holds; the detector cannot be used any more."""
         ...
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fomm_cli.faces.face import Face, FaceFinder, moved, surroundings
+from fomm_cli.faces.face import Face, FaceDetector, moved, surroundings
 from fomm_cli.faces.framing import head_square
 from fomm_cli.geometry import Box
 
@@ -35,20 +35,20 @@ class FollowedFace:
 
 
 def follow_face(
-    frames: Iterable[tuple[Fraction, np.ndarray]], finder: FaceFinder, looks_per_second: int
+    frames: Iterable[tuple[Fraction, np.ndarray]], detector: FaceDetector, looks_per_second: int
 ) -> FollowedFace | None:
     """Follow the face that is largest where there is one first.
 
     Args:
         frames: time in seconds and picture, uint8 (H, W, 3), in order of time; read once.
-        finder: finds faces.
+        detector: finds faces.
         looks_per_second: how many frames are looked at.
 
     Returns:
         None if there is no face in what was looked at.
     """
     followed: FollowedFace | None = None
-    follower = Follower(finder, _SEARCH_EVERY)
+    follower = Follower(detector, _SEARCH_EVERY)
     for time, picture in _looked_at(frames, Fraction(1, looks_per_second)):
         face = follower.look(picture, time)
         if face is not None:
@@ -59,24 +59,24 @@ def follow_face(
 class Follower:
     """Finds one face again in later frames: where it was, and now and then in the whole frame."""
 
-    def __init__(self, finder: FaceFinder, search_every: Fraction | float) -> None:
+    def __init__(self, detector: FaceDetector, search_every: Fraction | float) -> None:
         """Start without a face; the first one is the largest in its frame.
 
         Args:
-            finder: finds faces.
+            detector: finds faces.
             search_every: seconds from one search of a whole frame to the next.
         """
-        self._finder = finder
+        self._detector = detector
         self._search_every = search_every
         self._next_search: Fraction | float = -math.inf
         self._last: Face | None = None
 
     def look(self, picture: np.ndarray, time: Fraction | float) -> Face | None:
         """Find the face in a frame, uint8 (H, W, 3), at a time in seconds; None where it is not seen."""
-        face = None if self._last is None else _nearby(picture, self._last.box, self._finder)
+        face = None if self._last is None else _nearby(picture, self._last.box, self._detector)
         if face is None and time >= self._next_search:
             self._next_search = time + self._search_every
-            face = _same_or_first(self._finder.find(picture), self._last)
+            face = _same_or_first(self._detector.detect(picture), self._last)
         self._last = face or self._last
         return face
 
@@ -101,9 +101,9 @@ def _looked_at(
         yield left_out
 
 
-def _nearby(picture: np.ndarray, box: Box, finder: FaceFinder) -> Face | None:
+def _nearby(picture: np.ndarray, box: Box, detector: FaceDetector) -> Face | None:
     part, left, top = surroundings(picture, box)
-    return _same([moved(face, left, top) for face in finder.find(part)], box)
+    return _same([moved(face, left, top) for face in detector.detect(part)], box)
 
 
 def _same_or_first(faces: list[Face], last: Face | None) -> Face | None:

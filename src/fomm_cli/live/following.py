@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fomm_cli.faces.face import Face, FaceFinder
+from fomm_cli.faces.face import Face, FaceDetector
 from fomm_cli.faces.framing import head_square
 from fomm_cli.faces.quality import Finding
 from fomm_cli.faces.tracking import Follower
@@ -111,8 +111,8 @@ class FaceWatch:
 class FaceLook:
     """Finds the face that is followed, and judges it as `fomm check` does."""
 
-    def __init__(self, finder: FaceFinder) -> None:
-        self._follower = Follower(finder, search_every=0.0)
+    def __init__(self, detector: FaceDetector) -> None:
+        self._follower = Follower(detector, search_every=0.0)
         self._seen = -math.inf
         self._is_to_forget = False
 

@@ -16,8 +16,8 @@ import torch
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.autocrop import choose_source_crop, is_about_faces
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import Backend, FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import Backend, FaceDetector
 from fomm_cli.geometry import Box, Region
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.live.advice import Advice
@@ -306,15 +306,15 @@ def _encode(path: Path, animator: Animator, options: _SourceOptions) -> Avatar:
     return Avatar(keypoints, animator.engine.encode(animator.to_tensor(source[None]), keypoints))
 
 
-def _open_finder(opened: ExitStack, backend: Backend) -> FaceFinder:
+def _open_finder(opened: ExitStack, backend: Backend) -> FaceDetector:
     """Open a face detector; of those that work here, the first that is fast enough for a camera."""
     if backend != "auto":
-        return opened.enter_context(open_finder(backend))
+        return opened.enter_context(open_detector(backend))
     try:
-        return opened.enter_context(open_finder("mediapipe"))
+        return opened.enter_context(open_detector("mediapipe"))
     except FommError as error:
         logger.warning("%s; following the face by the builtin detector, which is slower and less sure", error)
-        return opened.enter_context(open_finder("builtin"))
+        return opened.enter_context(open_detector("builtin"))
 
 
 def _in_square(keypoints: KeyPoints, shown: Box, square: Box) -> KeyPoints:

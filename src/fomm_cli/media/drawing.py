@@ -1,4 +1,4 @@
-"""Key points drawn into pictures."""
+"""Keypoints drawn into pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skimage.draw import disk
 
 
 def draw_keypoints(picture: np.ndarray, points: np.ndarray, radius: int) -> np.ndarray:
-    """A copy of a picture with a disk on each key point, in the colours of the rainbow by index.
+    """A copy of a picture with a disk on each keypoint, in the colours of the rainbow by index.
 
     Args:
         picture: uint8 (H, W, 3).

@@ -1,4 +1,4 @@
-"""Coordinates: grids, Gaussians around key points, warping.
+"""Coordinates: grids, Gaussians around keypoints, warping.
 
 Coordinates are (x, y) in [-1, 1], -1 at the centre of the first pixel and 1 at the centre of the last. Sampling with
 ``align_corners=True`` uses the same convention, so that an identity flow returns the picture.
@@ -18,10 +18,10 @@ def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
 
 
 def gaussian_heatmaps(value: Tensor, height: int, width: int, variance: float) -> Tensor:
-    """A Gaussian of height 1 around each key point.
+    """A Gaussian of height 1 around each keypoint.
 
     Args:
-        value: key-point positions, shape (B, K, 2).
+        value: keypoint positions, shape (B, K, 2).
         height: rows of the heatmap.
         width: columns of the heatmap.
         variance: in squared coordinate units.

@@ -32,7 +32,7 @@ class DenseMotion:
 
 
 class DenseMotionNetwork(nn.Module):
-    """Combines the local motions around the key points into one flow field."""
+    """Combines the local motions around the keypoints into one flow field."""
 
     def __init__(
         self, common: CommonParams, params: DenseMotionParams, *, estimate_occlusion_map: bool, align_corners: bool
@@ -56,8 +56,8 @@ class DenseMotionNetwork(nn.Module):
 
         Args:
             source: the source at the working size, `self.down(picture)`, shape (1 or B, 3, h, w).
-            kp_source: key points of the source, 1 or B.
-            kp_driving: key points that the source is to take, B.
+            kp_source: keypoints of the source, 1 or B.
+            kp_driving: keypoints that the source is to take, B.
         """
         motions, inputs = self.candidates(source, kp_source, kp_driving)
         return self.combine(motions, self.estimate(inputs))
@@ -124,7 +124,7 @@ def convolve_in_parts(features: Tensor, heads: list[nn.Conv2d]) -> Tensor:
 
 
 def local_motions(kp_source: KeyPoints, kp_driving: KeyPoints, height: int, width: int) -> Tensor:
-    """First-order motion around each key point, from driving to source coordinates (eq. 4), background first.
+    """First-order motion around each keypoint, from driving to source coordinates (eq. 4), background first.
 
     Returns:
         Shape (B, K + 1, height, width, 2).

@@ -76,7 +76,7 @@ class Generator(nn.Module):
         return EncodedSource(features, self.dense_motion_network.down(source), tuple(levels) if self.skips else ())
 
     def motion(self, source: EncodedSource, kp_source: KeyPoints, kp_driving: KeyPoints) -> DenseMotion:
-        """Predict the flow that brings the source to the driving key points."""
+        """Predict the flow that brings the source to the driving keypoints."""
         motion: DenseMotion = self.dense_motion_network(source.thumbnail, kp_source, kp_driving)
         return motion
 

@@ -1,4 +1,4 @@
-"""The key-point detector (section 3.1 of the paper)."""
+"""The keypoint detector (section 3.1 of the paper)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fomm_cli.models.layers import Hourglass, downsampling
 
 
 class KPDetector(nn.Module):
-    """Finds K key points and, for a first-order model, their Jacobians.
+    """Finds K keypoints and, for a first-order model, their Jacobians.
 
-    An hourglass predicts one heatmap a key point; its expectation is the position, and the Jacobian map averaged
+    An hourglass predicts one heatmap a keypoint; its expectation is the position, and the Jacobian map averaged
     under it is the Jacobian.
     """
 
@@ -33,7 +33,7 @@ class KPDetector(nn.Module):
         self.temperature = params.temperature
 
     def forward(self, picture: Tensor) -> KeyPoints:
-        """Detect key points.
+        """Detect keypoints.
 
         Args:
             picture: RGB in [0, 1], shape (B, 3, H, W).

@@ -43,7 +43,7 @@ class Networks:
         """Switch to evaluation, fold batch norms into convolutions, and move to a device. Not reversible.
 
         The networks that find the motion keep their batch norms: where a Jacobian is small, one bit more or less in a
-        key point moves pixels.
+        keypoint moves pixels.
         """
         for network in self.parts().values():
             network.eval().requires_grad_(False).to(device)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fomm_cli.errors import InputError
+from fomm_cli.extras import require
 from fomm_cli.files.atomic import replacing
 
 
@@ -36,18 +35,8 @@ def drawn(path: Path, rows: int, columns: int, size: tuple[float, float]) -> Ite
         figure.savefig(part, dpi=110, metadata=no_date)
 
 
-def require_matplotlib() -> None:
-    """Fail before the work that is to be drawn, rather than after it.
-
-    Raises:
-        InputError: Matplotlib is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise InputError("Matplotlib is not installed", "Type: pip install matplotlib")
-
-
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, np.ndarray]:
-    require_matplotlib()
+    require("charts")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -14,8 +14,8 @@ from fomm_cli.scoring.rubric import Scores, scores_of
 FLOW_SIDE = 64
 """Pixels of the grey pictures that flow is measured in."""
 
-_SCALE = 0.05  # of the size of the key points' hull: a plain movement
-_NEAR = 3  # pixels about a key point that its flow is the median of
+_SCALE = 0.05  # of the size of the keypoints' hull: a plain movement
+_NEAR = 3  # pixels about a keypoint that its flow is the median of
 _RADIUS = 7  # pixels of a window in which flow is taken for constant
 
 
@@ -25,7 +25,7 @@ class PointTrack:
 
     Attributes:
         times: in seconds, (N,).
-        points: key points, (N, K, 2), x before y, in [-1, 1].
+        points: keypoints, (N, K, 2), x before y, in [-1, 1].
         pictures: grey, float32 (N, FLOW_SIDE, FLOW_SIDE) in [0, 1].
     """
 
@@ -39,14 +39,14 @@ class PointTrack:
 
 
 def score_points(driving: PointTrack, result: PointTrack, reason: str) -> Scores:
-    """Score the outline by the movement of the model's key points and by the optical flow at them, half each.
+    """Score the outline by the movement of the model's keypoints and by the optical flow at them, half each.
 
     Args:
         driving: the driving video.
         result: the result at the same times.
         reason: why not by landmarks, a sentence.
     """
-    notes = [reason, "the outline is judged by the model's key points and by optical flow; eyes and mouth are not seen"]
+    notes = [reason, "the outline is judged by the model's keypoints and by optical flow; eyes and mouth are not seen"]
     seen = np.ones(len(driving.times), bool)
     curves = []
     for track in (driving, result):
@@ -56,22 +56,22 @@ def score_points(driving: PointTrack, result: PointTrack, reason: str) -> Scores
     if movement(curves[0][0], scales, seen) < FLOOR / 2:
         notes.append("the driving video hardly moves: the score says how still the result is, too")
     halves = [agreement(x, y, scales, seen) for x, y in zip(*curves, strict=True)]
-    return scores_of({"outline": np.asarray(np.mean(halves, axis=0))}, "key points", 1.0, notes)
+    return scores_of({"outline": np.asarray(np.mean(halves, axis=0))}, "keypoints", 1.0, notes)
 
 
 def _moved(track: PointTrack) -> np.ndarray:
-    """How far each key point is from where it began, (2K, N), in the units of the points."""
+    """How far each keypoint is from where it began, (2K, N), in the units of the points."""
     return np.asarray((track.points - track.points[0]).reshape(len(track.points), -1).T)
 
 
 def _flow(track: PointTrack) -> np.ndarray:
-    """How far the picture at each of the first key points has moved since then, as `_moved` has it."""
+    """How far the picture at each of the first keypoints has moved since then, as `_moved` has it."""
     rows = [_flow_at(track.pictures[0], picture, track.points[0]) for picture in track.pictures]
     return np.stack(rows).reshape(len(rows), -1).T
 
 
 def _flow_at(first: np.ndarray, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The flow at key points (K, 2), x before y, in their units."""
+    """The flow at keypoints (K, 2), x before y, in their units."""
     down, right = optical_flow_ilk(first, picture, radius=_RADIUS)  # type: ignore[no-untyped-call]
     found = []
     for x, y in np.clip((points + 1) / 2 * (FLOW_SIDE - 1), 0, FLOW_SIDE - 1).round().astype(int):

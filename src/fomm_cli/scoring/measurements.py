@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from skimage.draw import polygon
 
-from fomm_cli.faces.face import Face, FaceFinder
+from fomm_cli.faces.face import Face, FaceDetector
 from fomm_cli.faces.landmarks import CHEEKS, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 
 PATCH = 96
@@ -67,21 +67,21 @@ class FaceTrack:
         )
 
 
-def track_face(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) -> FaceTrack:
+def track_face(frames: Iterable[tuple[float, np.ndarray]], detector: FaceDetector) -> FaceTrack:
     """Follow the face that is largest where there is one first.
 
     Where it stays away, only some of the frames are searched for it, and the others count as without a face.
 
     Args:
         frames: time in seconds and picture, uint8 (H, W, 3).
-        finder: one that knows 478 landmarks, expressions and poses.
+        detector: one that knows 478 landmarks, expressions and poses.
     """
     rows = []
     last: Face | None = None
     missed = 0
     for index, (time, picture) in enumerate(frames):
         is_searched = missed < _PATIENCE or index % _SEARCHED == 0
-        face = _same(finder.find(picture), last) if is_searched else None
+        face = _same(detector.detect(picture), last) if is_searched else None
         last = face or last
         missed = 0 if face else missed + 1
         rows.append((time, *_measures(picture, face)))
@@ -89,20 +89,20 @@ def track_face(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) -
     return FaceTrack(*(np.asarray(column) for column in columns))
 
 
-def still_face(picture: np.ndarray, finder: FaceFinder, size: float) -> FaceTrack:
+def still_face(picture: np.ndarray, detector: FaceDetector, size: float) -> FaceTrack:
     """The largest face of a picture, uint8 (H, W, 3), as a track of one frame.
 
     Args:
         picture: of any size.
-        finder: as in `track_face`.
+        detector: as in `track_face`.
         size: height in pixels that a larger face is reduced to, so that it is as sharp as one of that size can be.
     """
-    faces = finder.find(picture)
+    faces = detector.detect(picture)
     shrink = min(1.0, size / faces[0].box.height) if faces else 1.0
     if shrink < 1:
         width, height = (max(1, round(side * shrink)) for side in picture.shape[1::-1])
         picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
-    return track_face([(0.0, picture)], finder)
+    return track_face([(0.0, picture)], detector)
 
 
 def _same(faces: list[Face], last: Face | None) -> Face | None:

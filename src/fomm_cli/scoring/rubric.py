@@ -44,7 +44,7 @@ class Scores:
     """What a result is worth.
 
     Attributes:
-        basis: landmarks, or key points where no face was found.
+        basis: landmarks, or keypoints where no face was found.
         parts: by the names in `PARTS`; None for what could not be seen.
         total: mean of eyes, mouth and outline, as far as they could be seen: the study's points.
         seen: share of the driving frames in which the result's face was found.

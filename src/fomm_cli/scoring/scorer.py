@@ -12,8 +12,8 @@ from PIL import Image
 
 from fomm_cli.animation.animator import Animator
 from fomm_cli.errors import InputError
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.landmarks import OVAL
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.media.first_frame import read_first_frame
@@ -65,8 +65,8 @@ def score(job: ScoreJob, progress: Progress = silent) -> Scored:
     def load() -> Animator:
         return Animator.load(job.checkpoint, job.config, device=job.device)
 
-    with open_finder("mediapipe") as finder:
-        return Scorer(driving, finder, load, progress).score(result, source)
+    with open_detector("mediapipe") as detector:
+        return Scorer(driving, detector, load, progress).score(result, source)
 
 
 class Scorer:
@@ -75,7 +75,7 @@ class Scorer:
     def __init__(
         self,
         driving: Clip,
-        finder: FaceFinder,
+        detector: FaceDetector,
         load: Callable[[], Animator],
         progress: Progress = silent,
         driving_face: FaceTrack | None = None,
@@ -84,14 +84,14 @@ class Scorer:
 
         Args:
             driving: the driving video.
-            finder: one that knows landmarks, expressions and poses.
-            load: gives the model, whose key points are asked where no face is found.
+            detector: one that knows landmarks, expressions and poses.
+            load: gives the model, whose keypoints are asked where no face is found.
             progress: told of the frames that were looked at.
             driving_face: of the driving video, where it is known already.
         """
         self._face = driving_face
         self._driving = driving
-        self._finder = finder
+        self._detector = detector
         self._load = load
         self._progress = progress
 
@@ -108,7 +108,7 @@ class Scorer:
 
     @cached_property
     def _driving_points(self) -> PointTrack:
-        return self._points(self._driving, "driving video, key points")
+        return self._points(self._driving, "driving video, keypoints")
 
     def score(self, result: Clip, source: np.ndarray | None) -> Scored:
         """Score a result.
@@ -123,7 +123,7 @@ class Scorer:
         notes = () if source is not None else ("identity and sharpness are measured against the result's first frame",)
         whose = "result's first frame" if source is None else "source"
         picture = _first_frame(result) if source is None else source
-        face = still_face(picture, self._finder, picture.shape[0])
+        face = still_face(picture, self._detector, picture.shape[0])
         if not face.seen.any():
             return self._by_points(result, f"no face is found in the {whose}")
         return self._by_landmarks(driving, self._track(result, "result"), picture, notes)
@@ -135,20 +135,20 @@ class Scorer:
         driving, result = driving[of_driving], result[of_result]
         heights = np.ptp(result.landmarks[result.seen, :, 1], axis=1)
         size = float(np.median(heights)) if len(heights) else float(source.shape[0])
-        scores = score_faces(driving, result, still_face(source, self._finder, size))
+        scores = score_faces(driving, result, still_face(source, self._detector, size))
         shown = driving.seen
         driving, result = driving[shown], result[shown]
         scores = replace(scores, notes=scores.notes + notes)
         return Scored(scores, driving.times, curves(driving), curves(result), _distortion(driving, result))
 
     def _by_points(self, result: Clip, reason: str) -> Scored:
-        driving, found = self._driving_points, self._points(result, "result, key points")
+        driving, found = self._driving_points, self._points(result, "result, keypoints")
         of_driving, of_result = _common_frames(driving.times, found.times)
         scores = score_points(driving[of_driving], found[of_result], reason)
         return Scored(scores, driving.times[of_driving], {}, {}, None)
 
     def _track(self, clip: Clip, what: str) -> FaceTrack:
-        return track_face(((float(time), picture) for time, picture in self._frames(clip, what)), self._finder)
+        return track_face(((float(time), picture) for time, picture in self._frames(clip, what)), self._detector)
 
     def _points(self, clip: Clip, what: str) -> PointTrack:
         times, points, pictures = [], [], []

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fomm_cli.errors import InputError
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in
 from fomm_cli.faces.quality import eye_whites, feature_contrast, mouth_of
 from fomm_cli.files.atomic import replacing
@@ -66,13 +66,13 @@ class Specimen:
     features: Features | None
 
 
-def make_specimens(job: StudyJob, driving: Framing, finder: FaceFinder) -> list[Specimen]:
+def make_specimens(job: StudyJob, driving: Framing, detector: FaceDetector) -> list[Specimen]:
     """Write every picture of a study into its folder.
 
     Args:
         job: says which.
         driving: how the driving face sits in its first frame.
-        finder: one that knows landmarks.
+        detector: one that knows landmarks.
 
     Raises:
         InputError: a picture that cannot be read, a portrait without a face, or framings that cannot be.
@@ -82,19 +82,19 @@ def make_specimens(job: StudyJob, driving: Framing, finder: FaceFinder) -> list[
     specimens = []
     names: set[str] = set()
     for path in job.source_images:
-        for group, label, size, picture in _series(job, path, driving, finder):
-            specimens.append(_written(folder, names, picture, (group, label, path.stem), size, finder))
+        for group, label, size, picture in _series(job, path, driving, detector):
+            specimens.append(_written(folder, names, picture, (group, label, path.stem), size, detector))
     for label, path in _kinds(job.kinds):
-        known, picture = _normal(read_first_frame(path), driving, finder)
-        specimens.append(_written(folder, names, picture, ("kind", label, path.stem), known, finder))
+        known, picture = _normal(read_first_frame(path), driving, detector)
+        specimens.append(_written(folder, names, picture, ("kind", label, path.stem), known, detector))
     return specimens
 
 
 def _series(
-    job: StudyJob, path: Path, driving: Framing, finder: FaceFinder
+    job: StudyJob, path: Path, driving: Framing, detector: FaceDetector
 ) -> Iterator[tuple[str, str, float, np.ndarray]]:
     picture = read_first_frame(path)
-    faces = finder.find(picture)
+    faces = detector.detect(picture)
     if not faces:
         raise InputError(f"no face is found in {path}", "Give it as --kind label=picture: it is animated as it is")
     places = None if job.places is None else dict(job.places)
@@ -107,9 +107,9 @@ def _series(
             yield group, label, framing.height / driving.height, framed(picture, faces[0].box, framing)
 
 
-def _normal(picture: np.ndarray, driving: Framing, finder: FaceFinder) -> tuple[float | None, np.ndarray]:
+def _normal(picture: np.ndarray, driving: Framing, detector: FaceDetector) -> tuple[float | None, np.ndarray]:
     """Framed as the driving video, so that size and place make no difference; without a face, the middle square."""
-    faces = finder.find(picture)
+    faces = detector.detect(picture)
     if not faces:
         return None, fit_frame(picture, (SIDE, SIDE), "crop")
     return 1.0, framed(picture, faces[0].box, driving)
@@ -121,7 +121,7 @@ def _written(
     picture: np.ndarray,
     words: tuple[str, str, str],
     size: float | None,
-    finder: FaceFinder,
+    detector: FaceDetector,
 ) -> Specimen:
     group, label, portrait = words
     stem = re.sub(r"[^\w-]+", "_", "-".join(words))[:80]
@@ -133,11 +133,11 @@ def _written(
     path = folder / f"{name}.png"
     with replacing(path) as part:
         write_image(part, picture, {})
-    return Specimen(path, group, label, portrait, size, _features(picture, finder))
+    return Specimen(path, group, label, portrait, size, _features(picture, detector))
 
 
-def _features(picture: np.ndarray, finder: FaceFinder) -> Features | None:
-    faces = finder.find(picture)
+def _features(picture: np.ndarray, detector: FaceDetector) -> Features | None:
+    faces = detector.detect(picture)
     if not faces or faces[0].landmarks is None:
         return None
     face = faces[0]

@@ -29,7 +29,7 @@ class Row:
         portrait: name of the picture it was made from.
         size: height that the picture's face was given, in driving faces; None where no face was found.
         scores: by the names in `NUMBERS`; what could not be seen is missing.
-        basis: of the scores: landmarks, or key points.
+        basis: of the scores: landmarks, or keypoints.
         seen: share of the frames in which the result's face was found.
         distortion: mean change of the face's width by height that the driving face does not have, as a fraction.
         notes: on the scores.

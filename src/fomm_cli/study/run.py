@@ -17,7 +17,8 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.run import run_batch
 from fomm_cli.errors import FommError, InterruptedByUserError
-from fomm_cli.faces.detectors.opening import open_finder
+from fomm_cli.extras import require
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.hashing import sha256_of
@@ -27,7 +28,6 @@ from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.progress import Progress, silent
-from fomm_cli.scoring.figure import require_matplotlib
 from fomm_cli.scoring.measurements import FaceTrack
 from fomm_cli.scoring.scorer import Scored, Scorer
 from fomm_cli.study.options import StudyJob
@@ -76,7 +76,7 @@ def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
         InterruptedByUserError: Ctrl-C; what is done stays done.
         FommError: what else went wrong, such as no Matplotlib.
     """
-    require_matplotlib()
+    require("charts")
     ratings = [] if job.ratings is None else read_ratings(job.ratings)
     if job.driving_video is None:
         done = Study.load(job.out / _STUDY)
@@ -105,13 +105,13 @@ def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
         check_exists(picture)
     models = _models(job)
     job.out.mkdir(parents=True, exist_ok=True)
-    with open_finder("mediapipe") as finder:
-        face = Scorer(driving, finder, partial(_load, models[0], job.device)).driving_face
+    with open_detector("mediapipe") as detector:
+        face = Scorer(driving, detector, partial(_load, models[0], job.device)).driving_face
         scorers = {
-            model.name: Scorer(driving, finder, partial(_load, model, job.device), driving_face=face)
+            model.name: Scorer(driving, detector, partial(_load, model, job.device), driving_face=face)
             for model in models
         }
-        specimens = make_specimens(job, _driving_framing(face, driving), finder)
+        specimens = make_specimens(job, _driving_framing(face, driving), detector)
         pairs = {
             f"{model.name}/{specimen.path.stem}.mp4": (model, specimen) for model in models for specimen in specimens
         }

@@ -61,17 +61,17 @@ class Discriminator(nn.Module):
         self.kp_variance = params.kp_variance
         self.use_kp = params.use_kp
 
-    def forward(self, picture: Tensor, key_points: Tensor) -> Judgement:
+    def forward(self, picture: Tensor, keypoints: Tensor) -> Judgement:
         """Judge pictures.
 
         Args:
             picture: RGB in [0, 1], shape (B, 3, H, W).
-            key_points: positions (B, K, 2).
+            keypoints: positions (B, K, 2).
         """
         out = picture
         if self.use_kp:
             height, width = picture.shape[2:]
-            heatmaps = gaussian_heatmaps(key_points, height, width, self.kp_variance)
+            heatmaps = gaussian_heatmaps(keypoints, height, width, self.kp_variance)
             out = torch.cat((out, heatmaps.to(out.dtype)), dim=1)
         features = []
         for block in self.down_blocks:
@@ -89,9 +89,9 @@ class MultiScaleDiscriminator(nn.Module):
         # a module's name may hold no dot; the scale 1 gives "1" and 1.0 gives "1-0", as published
         self.discs = nn.ModuleDict({_key(scale): Discriminator(common, params) for scale in params.scales})
 
-    def forward(self, pyramid: dict[float, Tensor], key_points: Tensor) -> list[Judgement]:
+    def forward(self, pyramid: dict[float, Tensor], keypoints: Tensor) -> list[Judgement]:
         """Judge the pictures of a `Pyramid` that holds these scales."""
-        return [self.discs[_key(scale)](pyramid[scale], key_points) for scale in self.scales]
+        return [self.discs[_key(scale)](pyramid[scale], keypoints) for scale in self.scales]
 
 
 class Pyramid(nn.Module):

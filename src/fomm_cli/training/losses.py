@@ -23,8 +23,8 @@ class Reconstruction:
 
     Attributes:
         prediction: RGB in [0, 1], shape (B, 3, H, W).
-        kp_source: key points of the source.
-        kp_driving: key points of the driving frames.
+        kp_source: keypoints of the source.
+        kp_driving: keypoints of the driving frames.
     """
 
     prediction: Tensor
@@ -85,19 +85,19 @@ class GeneratorLosses(nn.Module):
 
     def _adversarial(
         self, discriminator: MultiScaleDiscriminator, real: dict[float, Tensor], generated: dict[float, Tensor],
-        key_points: Tensor,
+        keypoints: Tensor,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Least-squares adversarial loss and feature matching."""
-        fake = discriminator(generated, key_points)
+        fake = discriminator(generated, keypoints)
         losses = {"generator_gan": self.weights.generator_gan * sum((1 - each.score).square().mean() for each in fake)}
         if any(self.weights.feature_matching):
             with torch.no_grad():
-                true = discriminator(real, key_points)
+                true = discriminator(real, keypoints)
             losses["feature_matching"] = feature_matching(fake, true, self.weights.feature_matching)
         return losses
 
     def _equivariance(self, driving: Tensor, kp_driving: KeyPoints, warp: Warp) -> dict[str, Tensor]:
-        """Key points must move with the picture (eq. 9 and 10 of the paper)."""
+        """Keypoints must move with the picture (eq. 9 and 10 of the paper)."""
         with full_precision(driving):
             moved = warp.picture(driving)
         warped = self.kp_detector(moved)
@@ -129,9 +129,9 @@ class DiscriminatorLosses(nn.Module):
         """The weighted least-squares loss; nothing flows back into the generator."""
         (pyramid,) = self.helpers
         pyramid.to(driving.device)
-        key_points = result.kp_driving.value.detach()
-        real = self.discriminator(pyramid(driving), key_points)
-        fake = self.discriminator(pyramid(result.prediction.detach()), key_points)
+        keypoints = result.kp_driving.value.detach()
+        real = self.discriminator(pyramid(driving), keypoints)
+        fake = self.discriminator(pyramid(result.prediction.detach()), keypoints)
         terms = ((1 - r.score).square().mean() + f.score.square().mean() for r, f in zip(real, fake, strict=True))
         return {"discriminator_gan": self.weight * sum(terms, start=driving.new_zeros(()))}
 

@@ -23,15 +23,20 @@ _LARGE_ENOUGH = 0.3  # of the picture, from which a face is measured well at the
 _WIDTH, _HEIGHT, _DOWN = 0.84, 1.0, 0.075
 
 
-class CascadeFinder:
+def suits(*, landmarks: bool) -> bool:
+    """Tell whether boxes are enough: the detector has no landmarks."""
+    return not landmarks
+
+
+class Detector:
     """Local binary patterns; a find counts if the mirrored picture shows it too."""
 
     name = "builtin"
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:  # noqa: ARG002 - runs on the CPU
         self._cascade = Cascade(lbp_frontal_face_cascade_filename())  # type: ignore[no-untyped-call]
 
-    def find(self, picture: np.ndarray) -> list[Face]:
+    def detect(self, picture: np.ndarray) -> list[Face]:
         """The faces in uint8 (H, W, 3), the largest first; smaller ones are looked for where no large one is."""
         for side, neighbours in _SEARCHED:
             scale = max(1.0, max(picture.shape[:2]) / side)

@@ -27,12 +27,12 @@ def weights_path(name: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / name
 
 
-def has_weights() -> bool:
-    """Whether nothing has to be downloaded."""
-    return all(weights_path(name).exists() for name in WEIGHTS)
+def suits(*, landmarks: bool) -> bool:
+    """Tell whether the detector is worth trying: its weights are here, or it is needed for its landmarks."""
+    return landmarks or all(weights_path(name).exists() for name in WEIGHTS)
 
 
-class AlignmentFinder:
+class Detector:
     """The face-alignment package, with its weights checked before they are used."""
 
     name = "face-alignment"
@@ -49,7 +49,7 @@ class AlignmentFinder:
 
         self._aligner = FaceAlignment(LandmarksType.TWO_D, flip_input=True, device=device, compile=False)
 
-    def find(self, picture: np.ndarray) -> list[Face]:
+    def detect(self, picture: np.ndarray) -> list[Face]:
         """The faces in uint8 (H, W, 3), the largest first."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "no faces": an empty list says it too

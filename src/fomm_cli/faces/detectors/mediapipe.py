@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from fomm_cli.errors import FommError, InputError
-from fomm_cli.faces.detectors.cascade import CascadeFinder
+from fomm_cli.errors import FommError
+from fomm_cli.extras import is_installed, require
+from fomm_cli.faces.detectors.cascade import Detector as CascadeDetector
 from fomm_cli.faces.detectors.weights import ensure_file
 from fomm_cli.faces.face import Face, Pose, largest_first, moved, surroundings
 from fomm_cli.files.cache import cache_folder
@@ -27,37 +27,36 @@ _MOST_FACES = 8
 _SAME_FACE = 0.3  # intersection over union
 
 
-def is_installed() -> bool:
-    """Whether the extra is there."""
-    return find_spec("mediapipe") is not None
+def suits(*, landmarks: bool) -> bool:  # noqa: ARG001 - it has landmarks
+    """Tell whether the detector is installed."""
+    return is_installed("faces")
 
 
-class MediaPipeFinder:
+class Detector:
     """The Face Landmarker, which overlooks small faces: the cascade proposes where to look more closely."""
 
     name = "mediapipe"
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:  # noqa: ARG002 - runs on the CPU
         """Load the model; downloads it (3.7 MB) on first use.
 
         Raises:
             InputError: MediaPipe is not installed.
             FommError: the model cannot be had, or MediaPipe does not work here.
         """
-        if not is_installed():
-            raise InputError("MediaPipe is not installed", "Type: pip install mediapipe")
+        require("faces")
         path = cache_folder() / MODEL
         ensure_file(path, ADDRESS, SHA256)
-        self._cascade = CascadeFinder()
+        self._cascade = CascadeDetector()
         with _silenced():
             self._landmarker = _create(str(path))
             self._faces_in(np.zeros((64, 64, 3), np.uint8))  # it prints warnings at its first picture
 
-    def find(self, picture: np.ndarray) -> list[Face]:
+    def detect(self, picture: np.ndarray) -> list[Face]:
         """The faces in uint8 (H, W, 3), the largest first."""
         faces = self._faces_in(picture)
         if not faces:
-            for candidate in self._cascade.find(picture):
+            for candidate in self._cascade.detect(picture):
                 closer = self._close_up(picture, candidate.box)
                 faces += [face for face in closer if all(face.box.iou(other.box) < _SAME_FACE for other in faces)]
         return largest_first(faces)

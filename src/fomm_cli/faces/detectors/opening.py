@@ -5,66 +5,57 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from fomm_cli.errors import FommError
-from fomm_cli.faces.face import Backend, FaceFinder
+from fomm_cli.faces.face import FaceDetector
+from fomm_cli.faces.options import DetectorName
 
 logger = logging.getLogger(__name__)
 
+_MODULES = {"mediapipe": "mediapipe", "face-alignment": "face_alignment", "builtin": "cascade"}
+"""The module of each detector, the best detector first. Each has `suits(landmarks=...)` and `Detector(device)`."""
+
 
 @contextmanager
-def open_finder(backend: Backend = "auto", device: str = "cpu", *, landmarks: bool = False) -> Iterator[FaceFinder]:
-    """Open a source of faces for the length of a `with` block.
+def open_detector(
+    name: DetectorName = "auto", device: str = "cpu", *, landmarks: bool = False
+) -> Iterator[FaceDetector]:
+    """Open a face detector for the length of a `with` block.
 
     Args:
-        backend: auto takes the first of mediapipe, face-alignment and builtin that works here.
+        name: auto takes the first of mediapipe, face-alignment and builtin that works here.
             It downloads face-alignment's weights (190 MB) only where `landmarks` are needed.
         device: for face-alignment.
         landmarks: whether landmarks are needed, which builtin does not have.
 
     Raises:
-        InputError: the backend that was asked for is not installed.
-        FommError: its weights cannot be had, or none has landmarks.
+        InputError: the detector that was asked for is not installed.
+        FommError: its weights cannot be downloaded, or no detector here finds landmarks.
     """
-    finder = _first_that_works(device, landmarks) if backend == "auto" else _open(backend, device)
+    detector = _first_that_works(device, landmarks) if name == "auto" else _module(name).Detector(device)
     try:
-        yield finder
+        yield detector
     finally:
-        finder.close()
+        detector.close()
 
 
-def _first_that_works(device: str, landmarks: bool) -> FaceFinder:
-    from fomm_cli.faces.detectors import face_alignment as alignment_finder
-    from fomm_cli.faces.detectors import mediapipe as mediapipe_finder
+def _module(name: str) -> Any:
+    return import_module(f"fomm_cli.faces.detectors.{_MODULES[name]}")
 
-    candidates: list[Backend] = []
-    if mediapipe_finder.is_installed():
-        candidates.append("mediapipe")
-    if landmarks or alignment_finder.has_weights():
-        candidates.append("face-alignment")
-    if not landmarks:
-        candidates.append("builtin")
-    for place, candidate in enumerate(candidates, start=1):
-        try:
-            finder = _open(candidate, device)
-        except FommError as error:
-            if place == len(candidates):
-                raise
-            logger.warning("%s; trying the next face detector", error)
+
+def _first_that_works(device: str, landmarks: bool) -> FaceDetector:
+    problem: FommError | None = None
+    for name in _MODULES:
+        if not _module(name).suits(landmarks=landmarks):
             continue
-        return finder
-    raise AssertionError("there is always a candidate")
-
-
-def _open(backend: Backend, device: str) -> FaceFinder:
-    if backend == "mediapipe":
-        from fomm_cli.faces.detectors.mediapipe import MediaPipeFinder
-
-        return MediaPipeFinder()
-    if backend == "face-alignment":
-        from fomm_cli.faces.detectors.face_alignment import AlignmentFinder
-
-        return AlignmentFinder(device)
-    from fomm_cli.faces.detectors.cascade import CascadeFinder
-
-    return CascadeFinder()
+        if problem is not None:
+            logger.warning("%s; trying the next face detector", problem)
+        try:
+            detector: FaceDetector = _module(name).Detector(device)
+        except FommError as error:
+            problem = error
+        else:
+            return detector
+    raise problem or FommError("no face detector works here", "Type: pip install mediapipe")
