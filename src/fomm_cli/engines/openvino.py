@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
 from fomm_cli.engines.store import is_whole, kept, make_once
+from fomm_cli.extras import EXTRAS, require
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
 from fomm_cli.models.generator import EncodedSource, Generator

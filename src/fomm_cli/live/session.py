@@ -17,7 +17,8 @@ from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.autocrop import choose_source_crop, is_about_faces
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_detector
-from fomm_cli.faces.face import Backend, FaceDetector
+from fomm_cli.faces.face import FaceDetector
+from fomm_cli.faces.options import DetectorName
 from fomm_cli.geometry import Box, Region
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.live.advice import Advice
@@ -81,7 +82,7 @@ class _SourceOptions:
     """How sources are cropped; the fields are those of `AnimateJob`."""
 
     crop: Crop
-    face_backend: Backend
+    face_backend: DetectorName
     fit: Fit = "stretch"
     face: int | None = None
     face_at: tuple[float, float] | None = None
@@ -131,7 +132,7 @@ class LiveSession:
         engine: str = "torch",
         precision: str = "auto",
         threads: int | None = None,
-        face_backend: Backend = "auto",
+        face_backend: DetectorName = "auto",
         crop: Crop = "auto",
         background: bool = True,
     ) -> LiveSession:
@@ -306,7 +307,7 @@ def _encode(path: Path, animator: Animator, options: _SourceOptions) -> Avatar:
     return Avatar(keypoints, animator.engine.encode(animator.to_tensor(source[None]), keypoints))
 
 
-def _open_finder(opened: ExitStack, backend: Backend) -> FaceDetector:
+def _open_finder(opened: ExitStack, backend: DetectorName) -> FaceDetector:
     """Open a face detector; of those that work here, the first that is fast enough for a camera."""
     if backend != "auto":
         return opened.enter_context(open_detector(backend))
