@@ -17,7 +17,7 @@ from PIL import Image
 from skimage import data
 
 from fomm_cli.cli import main
-from fomm_cli.study.claims import Finding, findings
+from fomm_cli.study.claims import Claim, findings
 from fomm_cli.study.rows import Study
 from fomm_cli.study.views import without_driving
 
@@ -64,7 +64,7 @@ def write_docs(study: Path, page: Path) -> None:
     page.write_text("\n".join([before, *lines, after]), encoding="utf-8")
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Claim) -> str:
     return f"| {finding.claim} | **{finding.verdict}** | {finding.text} | {finding.samples} |"
 
 

@@ -23,7 +23,7 @@ from fomm_cli.faces.face import Face, FaceDetector, Pose
 from fomm_cli.faces.framing import head_square
 from fomm_cli.geometry import Region
 from fomm_cli.media.image import read_image
-from fomm_cli.media.paste import cut
+from fomm_cli.media.paste import region_of
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.training.dataset import find_videos
@@ -63,7 +63,7 @@ def _pictures(folder: Path) -> list[np.ndarray]:
 def head(picture: np.ndarray, detector: FaceDetector) -> np.ndarray:
     """The largest face as the model wants it, uint8 (256, 256, 3)."""
     region = Region.square_around(head_square(detector.detect(picture)[0].box))
-    return fit_frame(cut(picture, region), (SIDE, SIDE), "stretch")
+    return fit_frame(region_of(picture, region), (SIDE, SIDE), "stretch")
 
 
 def _expressive(folder: Path, detector: FaceDetector, count: int) -> list[tuple[list[np.ndarray], list[Face]]]:

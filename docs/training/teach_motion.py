@@ -30,6 +30,7 @@ from torch import Tensor
 from fomm_cli.config.schema import Config, load_config
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip
@@ -38,7 +39,7 @@ from fomm_cli.models.coordinates import coordinate_grid
 from fomm_cli.models.dense_motion import DenseMotionNetwork
 from fomm_cli.models.keypoint_detector import KPDetector
 from fomm_cli.models.networks import Networks, load_networks
-from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos
+from fomm_cli.training.dataset import find_videos
 
 logger = logging.getLogger("teach")
 
@@ -193,7 +194,7 @@ def collect(folder: Path, cache: Path) -> None:
 
 
 def _some_frames(path: Path) -> list[np.ndarray]:
-    if path.suffix in PICTURE_SUFFIXES:
+    if path.suffix in IMAGES_READ:
         return [fit_frame(read_image(path), (FULL_SIDE, FULL_SIDE), "stretch")]
     frames = [fit_frame(frame.image, (FULL_SIDE, FULL_SIDE), "stretch") for frame in open_clip(path).frames()]
     return [frames[index] for index in np.unique(np.linspace(0, len(frames) - 1, FRAMES_A_CLIP).astype(int))]

@@ -1,4 +1,11 @@
-"""What can go wrong, for people: the problem, the next step, the exit code."""
+"""Errors that end a command in one line: what is wrong, what to do next, and the exit code.
+
+FommError                     1    a runtime error: what broke while working
+    InputError                2    wrong use, or a file or value that cannot be worked with
+    OutOfMemoryError          1    the device had not enough memory; another time it may
+    InterruptedByUserError  130    Ctrl-C, with what was done until then and how to go on
+    runtime.signals.Stopped 130    a signal ended the work (143 for SIGTERM); all that was done is kept
+"""
 
 from __future__ import annotations
 

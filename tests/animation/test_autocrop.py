@@ -17,7 +17,7 @@ from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import framing_in, head_box, head_square
 from fomm_cli.faces.tracking import follow_face
 from fomm_cli.geometry import Box, Region
-from fomm_cli.media.paste import PasteBack, cut, fitted_region
+from fomm_cli.media.paste import PasteBack, fitted_region, region_of
 from fomm_cli.media.resize import Fit, fit_source
 from fomm_cli.runtime.threads import batched
 from support.portraits import (
@@ -77,7 +77,7 @@ def test_outside_the_picture_is_its_reflection(region: Region) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (24, 30, 3), dtype=np.uint8)
     everything = np.pad(picture, ((30, 30), (30, 30), (0, 0)), mode="symmetric")
     expected = everything[region.top + 30 : region.bottom + 30, region.left + 30 : region.right + 30]
-    assert np.array_equal(cut(picture, region), expected)
+    assert np.array_equal(region_of(picture, region), expected)
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -85,7 +85,7 @@ def test_outside_the_picture_is_its_reflection(region: Region) -> None:
 def test_the_fitted_region_is_what_the_model_sees(fit: Fit, shape: tuple[int, int]) -> None:
     picture = resized(astronaut(), shape[1], shape[0])
     seen = fit_source(picture, (64, 64), fit)
-    expected = fit_source(cut(picture, fitted_region(shape, (64, 64), fit)), (64, 64), "stretch")
+    expected = fit_source(region_of(picture, fitted_region(shape, (64, 64), fit)), (64, 64), "stretch")
     assert np.abs(seen - expected).mean() < 0.01
 
 
@@ -120,7 +120,7 @@ def test_a_video_without_a_face_follows_nothing(builtin: FaceDetector) -> None:
 
 
 def _paste(region: Region, picture: np.ndarray) -> PasteBack:
-    return PasteBack(picture, region, fit_source(cut(picture, region), (64, 64), "stretch"))
+    return PasteBack(picture, region, fit_source(region_of(picture, region), (64, 64), "stretch"))
 
 
 def test_pasting_back_leaves_the_rest_bit_identical() -> None:
@@ -138,11 +138,11 @@ def test_pasting_back_leaves_the_rest_bit_identical() -> None:
 def test_pasting_back_leaves_no_seam_and_matches_colours() -> None:
     """A result that is the source itself in a colour cast comes back as the source, as far as its size allows."""
     picture, region = astronaut(), Region(100, 30, 256, 256)
-    shown = fit_source(cut(picture, region), (256, 256), "stretch")
+    shown = fit_source(region_of(picture, region), (256, 256), "stretch")
     cast = np.rint(shown * 255 * 0.8 + (30, 20, 10)).astype(np.uint8)
     pasted = PasteBack(picture, region, shown)(cast).astype(float)
-    before = np.abs(cast - cut(picture, region).astype(float)).mean()
-    after = np.abs(cut(pasted, region) - cut(picture, region)).mean()
+    before = np.abs(cast - region_of(picture, region).astype(float)).mean()
+    after = np.abs(region_of(pasted, region) - region_of(picture, region)).mean()
     assert after < before / 2
     steps = np.abs(np.diff(pasted, axis=1) - np.diff(picture.astype(float), axis=1))
     assert steps[region.top : region.bottom, [region.left - 1, region.right - 1]].max() <= 1

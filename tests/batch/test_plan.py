@@ -15,7 +15,7 @@ from fomm_cli.batch.manifest import cross, read_csv, read_yaml
 from fomm_cli.batch.names import result_names
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import plan
-from fomm_cli.batch.ranges import cut
+from fomm_cli.batch.ranges import split_ranges
 from fomm_cli.errors import InputError
 from support.batch_helpers import make_driving, make_sources
 
@@ -188,12 +188,12 @@ def test_what_is_wrong_with_one_pair_is_noted_in_it(media: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("frames", [None, 1, 50, 127])
 def test_short_videos_stay_whole(frames: int | None) -> None:
-    assert cut(frames, 8, 1024) == []
+    assert split_ranges(frames, 8, 1024) == []
 
 
 @pytest.mark.parametrize(("frames", "shares"), [(128, 2), (1000, 3), (1025, 1), (5000, 4), (100_000, 16)])
 def test_ranges_cover_every_frame_once_in_whole_batches(frames: int, shares: int) -> None:
-    ranges = cut(frames, shares, 1024)
+    ranges = split_ranges(frames, shares, 1024)
     assert list(chain(*(range(start, frames if stop is None else stop) for start, stop in ranges))) == list(
         range(frames)
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fomm_cli.cli import main
 from fomm_cli.geometry import Box, Region
-from fomm_cli.media.paste import cut
+from fomm_cli.media.paste import region_of
 from support.portraits import HOPPER_FACE, astronaut, blurry_background, hopper, placed, resized, save_frames
 
 
@@ -27,7 +27,7 @@ def framed(share: float, x: float = 0.5, y: float = 0.54) -> np.ndarray:
     scene = placed(hopper()[0], 900, 900, 322, 322)
     face = Box(*HOPPER_FACE).mapped(1, 1, 322, 322)
     side = round(face.height / share)
-    return cut(scene, Region(round(face.centre[0] - x * side), round(face.centre[1] - y * side), side, side))
+    return region_of(scene, Region(round(face.centre[0] - x * side), round(face.centre[1] - y * side), side, side))
 
 
 def check(picture: np.ndarray, path: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, dict]:

@@ -30,7 +30,7 @@ from fomm_cli.media.image import read_image
 from fomm_cli.media.video.writer import open_writer
 from fomm_cli.models.bundled import sample
 from fomm_cli.scoring.rubric import Score
-from fomm_cli.study.claims import Finding, findings
+from fomm_cli.study.claims import Claim, findings
 from fomm_cli.study.portraits import Features
 from fomm_cli.study.ratings import Rating, agreements, krippendorff_alpha, mean_points, read_ratings
 from fomm_cli.study.report import write_report
@@ -121,7 +121,7 @@ def with_part(original: Row, part: str, value: float) -> Row:
     return replace(original, scores={**original.scores, part: Score(value, value, value)})
 
 
-def claims(study: Study) -> list[Finding]:
+def claims(study: Study) -> list[Claim]:
     return [finding for finding in findings(study) if finding.claim]
 
 

@@ -32,7 +32,7 @@ class _Worker:
     unit: Unit | None = None
 
 
-class ProcessEngine:
+class ProcessPool:
     """Runs units in processes.
 
     Attributes:

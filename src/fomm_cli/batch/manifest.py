@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
-from fomm_cli.media.video.reader import FRAME_SUFFIXES
+from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.options import described
 
 Options = dict[str, Any]
@@ -133,11 +133,11 @@ def _pictures(paths: list[Path]) -> list[Path]:
     """The paths, with the pictures in it for each folder."""
     found = []
     for path in paths:
-        inside = [child for child in sorted(path.iterdir()) if child.suffix.lower() in FRAME_SUFFIXES] if (
+        inside = [child for child in sorted(path.iterdir()) if child.suffix.lower() in IMAGES_READ] if (
             path.is_dir()
         ) else [path]  # fmt: skip
         if not inside:
-            raise InputError(f"the folder {path} holds no pictures ({' '.join(FRAME_SUFFIXES)})", "Name another one")
+            raise InputError(f"the folder {path} holds no pictures ({' '.join(IMAGES_READ)})", "Name another one")
         found += inside
     return found
 

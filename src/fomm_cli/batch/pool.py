@@ -85,7 +85,7 @@ Report = Callable[[int], None]
 """Called with the frames that are done."""
 
 
-class Engine(Protocol):
+class WorkerPool(Protocol):
     """Runs units somewhere."""
 
     @property

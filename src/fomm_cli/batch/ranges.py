@@ -6,7 +6,7 @@ _STEP = 32  # frames; a multiple of every device's batch, so that batches and wi
 _SHORTEST = 2 * _STEP  # a range for an idle worker; below it, loading costs more than is gained
 
 
-def cut(frames: int | None, shares: int, longest: int) -> list[tuple[int, int | None]]:
+def split_ranges(frames: int | None, shares: int, longest: int) -> list[tuple[int, int | None]]:
     """Ranges [start, stop) of a video, the last one open, since the number of frames may be an estimate.
 
     Args:

@@ -40,7 +40,7 @@ class _Actor:
     ready: bool = False
 
 
-class RayEngine:
+class RayPool:
     """Runs units on a Ray cluster.
 
     Attributes:

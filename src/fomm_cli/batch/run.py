@@ -12,11 +12,11 @@ from pathlib import Path
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.journal import Claim, Journal, read_journal
-from fomm_cli.batch.local_pool import ProcessEngine
+from fomm_cli.batch.local_pool import ProcessPool
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import Pair, plan
-from fomm_cli.batch.pool import Advanced, Engine, Event, Failed, Finished, Unit
-from fomm_cli.batch.ranges import cut
+from fomm_cli.batch.pool import Advanced, Event, Failed, Finished, Unit, WorkerPool
+from fomm_cli.batch.ranges import split_ranges
 from fomm_cli.batch.report import write_reports
 from fomm_cli.errors import FommError, InterruptedByUserError
 from fomm_cli.files.atomic import move_into_place
@@ -91,12 +91,12 @@ def run_batch(job: BatchJob, progress: Progress = silent) -> BatchResult:
     journal = Journal(job.result_dir, overwrite=job.overwrite)
     run: _Run | None = None
     try:
-        engine = _engine(job, journal, pairs)
+        pool = _pool(job, journal, pairs)
         try:
-            run = _Run(job, pairs, journal, engine, progress)
+            run = _Run(job, pairs, journal, pool, progress)
             run.work()
         finally:
-            engine.close()
+            pool.close()
         report = write_reports(job.result_dir, journal.records())
         return run.result(report)
     except KeyboardInterrupt:
@@ -112,13 +112,13 @@ def run_batch(job: BatchJob, progress: Progress = silent) -> BatchResult:
         journal.close(all_done=run is not None and run.done + run.skipped == len(pairs))
 
 
-def _engine(job: BatchJob, journal: Journal, pairs: Sequence[Pair]) -> Engine:
+def _pool(job: BatchJob, journal: Journal, pairs: Sequence[Pair]) -> WorkerPool:
     if job.cluster is None:
-        return ProcessEngine(job.devices, job.threads, journal.motion_folder)
-    from fomm_cli.batch.ray_pool import RayEngine
+        return ProcessPool(job.devices, job.threads, journal.motion_folder)
+    from fomm_cli.batch.ray_pool import RayPool
 
     frames = sum(pair.frames or 1 for pair in pairs)
-    return RayEngine(job, max(len(pairs), frames // job.range_frames))
+    return RayPool(job, max(len(pairs), frames // job.range_frames))
 
 
 @dataclass
@@ -136,11 +136,11 @@ class _Run:
     """The state of a run. Only this process touches the journal and the results."""
 
     def __init__(
-        self, job: BatchJob, pairs: Sequence[Pair], journal: Journal, engine: Engine, progress: Progress
+        self, job: BatchJob, pairs: Sequence[Pair], journal: Journal, pool: WorkerPool, progress: Progress
     ) -> None:
         self._job = job
         self._journal = journal
-        self._engine = engine
+        self._pool = pool
         self._pairs = deque(pairs)
         self._waiting: deque[tuple[_Open, Unit]] = deque()
         self._running: dict[int, tuple[_Open, Unit]] = {}
@@ -162,16 +162,16 @@ class _Run:
             self._hand_out()
             if not (self._running or self._waiting or self._pairs):
                 return
-            for event in self._engine.events(timeout=_POLL):  # or a pause, while another run is at what is left
+            for event in self._pool.events(timeout=_POLL):  # or a pause, while another run is at what is left
                 self._handle(event)
 
     def _hand_out(self) -> None:
         """Keep all slots busy."""
         for _ in range(len(self._pairs)):
-            if len(self._waiting) + len(self._running) >= self._engine.slots:
+            if len(self._waiting) + len(self._running) >= self._pool.slots:
                 break
             self._claim(self._pairs.popleft())
-        while self._waiting and len(self._running) < self._engine.slots:
+        while self._waiting and len(self._running) < self._pool.slots:
             self._start(*self._waiting.popleft())
 
     def _claim(self, pair: Pair) -> None:
@@ -196,8 +196,8 @@ class _Run:
         """Make units of a pair: one, or ranges if it is long or if workers would stand idle."""
         opened = _Open(pair)
         others = len(self._pairs) + len(self._waiting) + len(self._running)
-        shares = max(1, self._engine.slots // (others + 1))
-        ranges = cut(pair.frames, shares, self._job.range_frames) if _can_be_cut(pair.job) else []
+        shares = max(1, self._pool.slots // (others + 1))
+        ranges = split_ranges(pair.frames, shares, self._job.range_frames) if _can_be_split(pair.job) else []
         folder = self._journal.parts_folder / pair.key
         for start, stop in ranges:
             part = folder / f"{start}-{stop or 'end'}"
@@ -226,7 +226,7 @@ class _Run:
         self._running[unit.number] = (opened, unit)
         folder = self._folder(unit)
         folder.mkdir()
-        self._engine.start(unit, folder)
+        self._pool.start(unit, folder)
 
     def _folder(self, unit: Unit) -> Path:
         return self._journal.folder / str(unit.number)
@@ -301,7 +301,7 @@ class _Run:
         logger.info("%s: %d frames in %.1f s (%.1f frames/s)", pair.name, outcome.frames, outcome.seconds, speed)
 
 
-def _can_be_cut(job: AnimateJob) -> bool:
+def _can_be_split(job: AnimateJob) -> bool:
     """Whether each frame stands alone: a filter over time, and what is drawn around the animated picture, do not."""
     return not (job.smooth or job.visualize or job.paste_back)
 

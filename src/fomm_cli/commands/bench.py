@@ -14,7 +14,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.evaluation.options import BenchJob
 
 if TYPE_CHECKING:
-    from fomm_cli.evaluation.bench import Row
+    from fomm_cli.evaluation.bench import Timing
 
 
 def add_to(commands: Commands) -> None:
@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace) -> None:
     print_text(options, "\n".join(_table(rows)))
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[Timing]) -> list[str]:
     """The rows as a Markdown table."""
     lines = [
         "| | engine | precision | frames/s | (min to max) | ratio | peak MB | PSNR dB | max diff |",

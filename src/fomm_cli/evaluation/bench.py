@@ -50,7 +50,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
-class Row:
+class Timing:
     """What one engine does.
 
     Attributes:
@@ -105,7 +105,7 @@ class _Turn:
     peak_mb: float | None
 
 
-def bench(job: BenchJob, progress: Progress = silent) -> list[Row]:
+def bench(job: BenchJob, progress: Progress = silent) -> list[Timing]:
     """Do the job.
 
     Raises:
@@ -191,7 +191,7 @@ def _started(variant: _Variant, job: BenchJob, running: ExitStack) -> _Process |
 
 def _rows(
     job: BenchJob, engines: Sequence[_Process], turns: dict[tuple[_Process, bool], list[_Turn]], end_to_end: bool
-) -> Iterator[Row]:
+) -> Iterator[Timing]:
     wanted = engines[0].ready.frames
     reference = statistics.median(turn.fps for turn in turns[engines[0], end_to_end])
     for engine in engines:
@@ -199,7 +199,7 @@ def _rows(
         speeds = [turn.fps for turn in taken]
         difference = engine.ready.frames - wanted
         error = float(np.square(difference).mean())
-        yield Row(
+        yield Timing(
             engine=engine.variant.engine,
             precision=engine.variant.precision,
             device=engine.ready.device,
@@ -314,6 +314,6 @@ def _peak_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
 
 
-def as_rows(rows: Sequence[Row]) -> list[dict[str, object]]:
+def as_rows(rows: Sequence[Timing]) -> list[dict[str, object]]:
     """For JSON."""
     return [asdict(row) for row in rows]

@@ -28,12 +28,13 @@ from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.guard import protect_inputs
+from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer
 from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.threads import batched
-from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos, open_video
+from fomm_cli.training.dataset import find_videos, open_video
 from fomm_cli.training.perceptual import load_perceptual
 from fomm_cli.version import __version__
 
@@ -43,7 +44,7 @@ COPY = "copy of the source"
 _TABLE, _MEANS = "evaluation.csv", "evaluation.json"
 _RATE = Fraction(25)  # of the videos written; the frames matter, not their times
 
-Model = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Reconstructor = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From the first frame (H, W, 3) and some frames (B, H, W, 3) to their reconstructions, all uint8."""
 
 
@@ -124,7 +125,7 @@ def evaluate(job: EvaluateJob, progress: Progress = silent) -> EvaluateResult:
         FommError: what went wrong, and what to do.
     """
     animator = Animator.load(job.checkpoint, job.config, device=job.device)
-    models: dict[str, Model] = {"this model": _rebuilding(animator), COPY: _copying}
+    models: dict[str, Reconstructor] = {"this model": _rebuilding(animator), COPY: _copying}
     if job.previous is not None:
         previous = Animator.load(job.previous, device=job.device)
         if previous.size != animator.size:
@@ -169,7 +170,7 @@ def _landmarks(animator: Animator, opened: ExitStack) -> PointDetector | None:
         return None
 
 
-def _rebuilding(animator: Animator) -> Model:
+def _rebuilding(animator: Animator) -> Reconstructor:
     """The absolute motion of each frame, applied to the first one."""
     latest: list[tuple[np.ndarray, Animation]] = []
 
@@ -196,7 +197,7 @@ def _batches(path: Path, animator: Animator, max_frames: int | None) -> Iterator
 
 
 def _frames(path: Path, size: Size) -> Generator[np.ndarray, None, None]:
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.suffix.lower() in IMAGES_READ:
         video = open_video(path, size)
         yield from video.read(range(video.count))
         return

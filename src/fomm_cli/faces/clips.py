@@ -23,10 +23,10 @@ from fomm_cli.files.guard import protect_inputs
 from fomm_cli.geometry import Box, Region
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.image import write_image
-from fomm_cli.media.paste import cut
+from fomm_cli.media.paste import region_of
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
-from fomm_cli.media.video.trim import cut_command, run_cut
+from fomm_cli.media.video.trim import run_trim, trim_command
 from fomm_cli.progress import Progress, silent
 
 
@@ -117,7 +117,7 @@ def _clip_of(job: CropJob, clip: Clip, place: int, track: Track, frame: Box) -> 
     # half a frame earlier, so that rounding cannot lose the first one
     begin = max(Fraction(0), clip.offset + track.start - interval / 2)
     duration = track.end - track.start + interval
-    command = cut_command(job.inp, path, region, job.image_shape, begin, duration)
+    command = trim_command(job.inp, path, region, job.image_shape, begin, duration)
     return FaceClip(path, region, track.start, duration, track.last - track.first + 1, command)
 
 
@@ -136,7 +136,7 @@ def _write_pictures(job: CropJob, clips: list[FaceClip]) -> None:
     picture = read_first_frame(job.inp)
     width, height = job.image_shape
     for clip in clips:
-        shown: np.ndarray = fit_frame(np.ascontiguousarray(cut(picture, clip.region)), (height, width), "stretch")
+        shown: np.ndarray = fit_frame(np.ascontiguousarray(region_of(picture, clip.region)), (height, width), "stretch")
         with replacing(clip.path) as part:
             write_image(part, shown, {})
 
@@ -144,7 +144,7 @@ def _write_pictures(job: CropJob, clips: list[FaceClip]) -> None:
 def _write_clips(clips: list[FaceClip], progress: Progress) -> None:
     """Several at a time: each ffmpeg is a process of its own."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
-        running = [workers.submit(run_cut, clip.command, clip.path) for clip in clips]
+        running = [workers.submit(run_trim, clip.command, clip.path) for clip in clips]
         try:
             for done, cutting in enumerate(running, start=1):
                 cutting.result()

@@ -12,7 +12,7 @@ import torch
 from fomm_cli.engines.engine import Decoder
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.media.video.reader import FRAME_SUFFIXES
+from fomm_cli.media.formats import IMAGES_READ
 
 _MOST_KEPT = 16  # encoded sources; one of the published networks' takes 5 MB
 
@@ -119,7 +119,7 @@ def avatar_paths(sources: Sequence[Path]) -> list[Path]:
         if not source.is_dir():
             paths.append(source)
             continue
-        found = sorted(path for path in source.iterdir() if path.suffix.lower() in FRAME_SUFFIXES)
+        found = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGES_READ)
         if not found:
             raise InputError(f"there is no image in the folder {source}", "Put portraits such as .jpg or .png there")
         paths += found

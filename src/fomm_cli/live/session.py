@@ -26,7 +26,7 @@ from fomm_cli.live.avatars import Avatar, Avatars
 from fomm_cli.live.following import FaceLook, FaceWatch, FollowingSquare, Sighting
 from fomm_cli.live.motion import LiveMotion, ReferenceState
 from fomm_cli.media.image import read_image
-from fomm_cli.media.paste import cropped, cut
+from fomm_cli.media.paste import cropped, region_of
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
 from fomm_cli.runtime.device import prepare_process
 
@@ -191,7 +191,7 @@ class LiveSession:
         warnings += self._watched(frame, captured_at)
         square = self._square.at(captured_at, (frame.shape[0], frame.shape[1]))
         crop = Region.square_around(square)
-        camera = fit_frame(cut(frame, crop), self._animator.size, "stretch")
+        camera = fit_frame(region_of(frame, crop), self._animator.size, "stretch")
         before = clock.perf_counter()
         keypoints = self._animator.detect(camera[None])
         detected = clock.perf_counter()

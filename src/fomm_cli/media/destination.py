@@ -10,8 +10,8 @@ from typing import Literal
 
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import check_replaceable, is_frame_pattern, missing_folder, replacing, replacing_frames
-from fomm_cli.media.image import PICTURE_SUFFIXES
-from fomm_cli.media.video.writer import ALLOWED, VIDEO_SUFFIXES, unwritable
+from fomm_cli.media.formats import ALLOWED, IMAGES_WRITTEN, VIDEOS_WRITTEN
+from fomm_cli.media.video.writer import unwritable
 
 FOLDER_PATTERN = "%05d.png"
 
@@ -65,9 +65,9 @@ class Target:
             if path.exists() and not path.is_dir():
                 raise InputError(f"{path} is a file without a suffix, not a folder for frames", ALLOWED)
             return cls(path / FOLDER_PATTERN, "frames")
-        if suffix in VIDEO_SUFFIXES:
+        if suffix in VIDEOS_WRITTEN:
             return cls(path, "video")
-        if suffix in PICTURE_SUFFIXES:
+        if suffix in IMAGES_WRITTEN:
             return cls(path, "picture")
         raise unwritable(path)
 

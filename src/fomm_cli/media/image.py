@@ -17,9 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 from fomm_cli.errors import FommError, InputError, foreign_errors
 from fomm_cli.files.inputs import check_file
 from fomm_cli.media.alpha import composite_over_white
+from fomm_cli.media.formats import IMAGES_WRITTEN
 from fomm_cli.media.validate import CONTAINER_OPTIONS, check_content, check_decoded_size, too_large
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 _JPEG_QUALITY = 95
 _EXIF_DESCRIPTION = 0x010E
@@ -97,8 +96,8 @@ def write_image(path: Path, frame: np.ndarray, metadata: dict[str, str]) -> None
         FommError: the file cannot be written.
     """
     suffix = path.suffix.lower()
-    if suffix not in PICTURE_SUFFIXES:
-        raise InputError(f"{path} is no picture name", f"End it in one of {' '.join(PICTURE_SUFFIXES)}")
+    if suffix not in IMAGES_WRITTEN:
+        raise InputError(f"{path} is no picture name", f"End it in one of {' '.join(IMAGES_WRITTEN)}")
     image = Image.fromarray(frame)
     try:
         if suffix == ".png":

@@ -15,7 +15,7 @@ _FIELD = 32  # pixels; the colour correction is no finer
 _SPREAD = 5.0  # pixels of the field, over which the difference at the rim is carried inwards
 
 
-def cut(picture: np.ndarray, region: Region) -> np.ndarray:
+def region_of(picture: np.ndarray, region: Region) -> np.ndarray:
     """The pixels of a region; what lies outside the picture is its reflection.
 
     Args:
@@ -36,7 +36,7 @@ def cut(picture: np.ndarray, region: Region) -> np.ndarray:
 
 def cropped(picture: np.ndarray, region: Region | None) -> np.ndarray:
     """The pixels of a region, or the whole picture where there is none."""
-    return picture if region is None else cut(picture, region)
+    return picture if region is None else region_of(picture, region)
 
 
 def _reflected(index: np.ndarray, length: int) -> np.ndarray:

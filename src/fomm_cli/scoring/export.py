@@ -8,7 +8,7 @@ import numpy as np
 
 from fomm_cli.files.tables import write_csv
 from fomm_cli.scoring.curves import CHANNELS
-from fomm_cli.scoring.figure import drawn
+from fomm_cli.scoring.figure import figure_file
 from fomm_cli.scoring.scorer import Scored
 
 
@@ -35,7 +35,7 @@ def draw_curves(path: Path, scored: Scored) -> None:
     names = list(scored.driving) or list(scored.scores.per_frame)
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    with drawn(path, rows, columns, (3.6, 2.2)) as axes:
+    with figure_file(path, rows, columns, (3.6, 2.2)) as axes:
         for axis, name in zip(axes.flat, names, strict=False):
             if name in CHANNELS:
                 axis.plot(scored.times, _since_first(scored.driving[name]), color="0.35", label="driving video")

@@ -1,4 +1,4 @@
-"""Charts drawn by Matplotlib without a display."""
+"""Charts figure_file by Matplotlib without a display."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fomm_cli.files.atomic import replacing
 
 
 @contextmanager
-def drawn(path: Path, rows: int, columns: int, size: tuple[float, float]) -> Iterator[np.ndarray]:
+def figure_file(path: Path, rows: int, columns: int, size: tuple[float, float]) -> Iterator[np.ndarray]:
     """Axes (rows, columns) to draw on, written to a file by its suffix, whole or not at all.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fomm_cli.scoring.figure import drawn
+from fomm_cli.scoring.figure import figure_file
 from fomm_cli.scoring.rubric import STUDY_PARTS
 from fomm_cli.study.rows import Row, Study
 
@@ -73,7 +73,7 @@ def _draw_bars(path: Path, group: str, tables: dict[str, dict[str, list[Row]]]) 
     """A row of bars for each model: a bar for each part and label, with whiskers over frames, a dot for each result."""
     labels = list(dict.fromkeys(label for table in tables.values() for label in table))
     width = max(5.0, 1.6 * len(labels) + 1)
-    with drawn(path, len(tables), 1, (width, 3.2)) as axes:
+    with figure_file(path, len(tables), 1, (width, 3.2)) as axes:
         for axis, (model, table) in zip(axes[:, 0], tables.items(), strict=True):
             for number, part in enumerate((*STUDY_PARTS, "total")):
                 _draw_part(axis, part, number, [table.get(label, []) for label in labels])
@@ -111,7 +111,7 @@ def _draw_part(axis: Any, part: str, number: int, cells: Sequence[Sequence[Row]]
 
 
 def _draw_features(path: Path, rows: Sequence[Row]) -> None:
-    with drawn(path, 1, 2, (4.2, 3.2)) as axes:
+    with figure_file(path, 1, 2, (4.2, 3.2)) as axes:
         names = {"contrast": "contrast of the features, grey levels", "whites": "whites of the eyes, ‰ of the face"}
         for axis, (name, label) in zip(axes[0], names.items(), strict=True):
             for model in dict.fromkeys(row.model for row in rows):

@@ -26,7 +26,7 @@ _FEWEST = 5  # pictures for a correlation
 
 
 @dataclass(frozen=True)
-class Finding:
+class Claim:
     """A sentence.
 
     Attributes:
@@ -42,16 +42,16 @@ class Finding:
     samples: int
 
 
-def findings(study: Study, agreements: Sequence[Agreement] = ()) -> list[Finding]:
+def findings(study: Study, agreements: Sequence[Agreement] = ()) -> list[Claim]:
     """Everything that can be said: of each model, of the models together, of the raters."""
     found = []
     for model in study.models:
         whose = f"with {model}, " if len(study.models) > 1 else ""
         for judge in _CLAIMS:
             finding = judge(study, model)
-            found.append(Finding(finding.claim, finding.verdict, whose + finding.text, finding.samples))
+            found.append(Claim(finding.claim, finding.verdict, whose + finding.text, finding.samples))
         for group in study.groups:
-            found += [Finding("", "", whose + text, count) for text, count in _extremes(study.of(model, group), group)]
+            found += [Claim("", "", whose + text, count) for text, count in _extremes(study.of(model, group), group)]
     found += _models_compared(study)
     found += [_rater_sentence(agreement) for agreement in agreements]
     return found
@@ -62,7 +62,7 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _contrast(study: Study, model: str) -> Finding:
+def _contrast(study: Study, model: str) -> Claim:
     claim = "Strong contrast between features and skin helps more than visible whites of the eyes."
     rows = [
         row for row in compared_pictures(study)
@@ -72,20 +72,20 @@ def _contrast(study: Study, model: str) -> Finding:
     columns = {name: [float(getattr(row.features, name)) for row in rows] for name in ("contrast", "whites")}
     if len(rows) < _FEWEST:
         text = f"{len(rows)} picture(s) with a face in equal framings are too few; add some with --kind"
-        return Finding(claim, "cannot tell", text, len(rows))
+        return Claim(claim, "cannot tell", text, len(rows))
     if max(totals) < _USABLE or any(len(set(column)) < 2 for column in (totals, *columns.values())):
         text = f"the {len(rows)} pictures in equal framings hardly differ, or none gets points to compare"
-        return Finding(claim, "cannot tell", text, len(rows))
+        return Claim(claim, "cannot tell", text, len(rows))
     rho = {name: float(spearmanr(column, totals).statistic) for name, column in columns.items()}
     text = (
         f"over {len(rows)} pictures, the total goes with the contrast by {rho['contrast']:+.2f} "
         f"and with the whites of the eyes by {rho['whites']:+.2f} (Spearman)"
     )
     agrees = rho["contrast"] > max(0.0, rho["whites"])
-    return Finding(claim, "agrees" if agrees else "disagrees", text, len(rows))
+    return Claim(claim, "agrees" if agrees else "disagrees", text, len(rows))
 
 
-def _small(study: Study, model: str) -> Finding:
+def _small(study: Study, model: str) -> Claim:
     claim = "A face clearly smaller than the driving one fails, first at the mouth."
     series = [row for rows in study.of(model, "size").values() for row in rows if row.size is not None]
     small = [row for row in series if row.size is not None and row.size < _SMALL]
@@ -93,10 +93,10 @@ def _small(study: Study, model: str) -> Finding:
     losses = {part: _loss(same, small, part) for part in (*STUDY_PARTS, "total")}
     known = {part: loss for part, loss in losses.items() if loss is not None}
     if "total" not in known or "mouth" not in known:
-        return Finding(claim, "cannot tell", "there are no results of smaller faces to compare", len(small))
+        return Claim(claim, "cannot tell", "there are no results of smaller faces to compare", len(small))
     if (reference := _mean(same, "total") or 0.0) < _USABLE:
         text = f"even faces as large as the driving one get {reference:.1f} points, so there is little to lose"
-        return Finding(claim, "cannot tell", text, len(small) + len(same))
+        return Claim(claim, "cannot tell", text, len(small) + len(same))
     parts = ", ".join(f"{part} {-known[part]:+.1f}" for part in STUDY_PARTS if part in known)
     text = (
         f"faces below {_SMALL:g} of the driving face's height get {-known['total']:+.1f} points against equal ones "
@@ -104,7 +104,7 @@ def _small(study: Study, model: str) -> Finding:
     )
     first = max((part for part in STUDY_PARTS if part in known), key=known.__getitem__)
     agrees = known["total"] > _CLEAR and first == "mouth"
-    return Finding(claim, "agrees" if agrees else "disagrees", text, len(small) + len(same))
+    return Claim(claim, "agrees" if agrees else "disagrees", text, len(small) + len(same))
 
 
 def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float | None:
@@ -112,16 +112,14 @@ def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float |
     return None if one is None or other is None else one - other
 
 
-def _border(study: Study, model: str) -> Finding:
+def _border(study: Study, model: str) -> Claim:
     claim = "A subject at the border is squeezed instead of leaving the picture."
     table = study.of(model, "place")
     edge = [row for label, rows in table.items() if label != "centre" for row in rows]
     middle = table.get("centre", [])
     means = [[row.distortion for row in rows if row.distortion is not None] for rows in (edge, middle)]
     if not all(means):
-        return Finding(
-            claim, "cannot tell", "no face is seen in the results at the border and in the middle", len(edge)
-        )
+        return Claim(claim, "cannot tell", "no face is seen in the results at the border and in the middle", len(edge))
     at_edge, in_middle = (float(np.mean(values)) for values in means)
     total = _loss(middle, edge, "total")
     text = (
@@ -130,10 +128,10 @@ def _border(study: Study, model: str) -> Finding:
         + ("" if total is None else f"; their total is {-total:+.1f} points")
         + f" ({len(means[0])} against {len(means[1])} results)"
     )
-    return Finding(claim, "agrees" if at_edge > 1.5 * in_middle else "disagrees", text, sum(map(len, means)))
+    return Claim(claim, "agrees" if at_edge > 1.5 * in_middle else "disagrees", text, sum(map(len, means)))
 
 
-def _mouths(study: Study, model: str) -> Finding:
+def _mouths(study: Study, model: str) -> Claim:
     claim = (
         "Of mouths, slightly open with dark shadow is better than closed, than slightly open with teeth, "
         "than open with teeth."
@@ -144,16 +142,16 @@ def _mouths(study: Study, model: str) -> Finding:
     samples = sum(count for _, _, count in means)
     if len(means) < 2:
         text = "the pictures do not hold their mouths in different ways; add some with --kind"
-        return Finding(claim, "cannot tell", text, samples)
+        return Claim(claim, "cannot tell", text, samples)
     text = "mouths get " + ", ".join(f"{mean:.1f} points {kind} (n = {count})" for kind, mean, count in means)
     values = [mean for _, mean, _ in means]
     if max(values) < _USABLE:
-        return Finding(claim, "cannot tell", f"{text}: there is little to lose", samples)
+        return Claim(claim, "cannot tell", f"{text}: there is little to lose", samples)
     in_order = values == sorted(values, reverse=True) and values[0] - values[-1] > _CLEAR
-    return Finding(claim, "agrees" if in_order else "disagrees", text, samples)
+    return Claim(claim, "agrees" if in_order else "disagrees", text, samples)
 
 
-_CLAIMS: tuple[Callable[[Study, str], Finding], ...] = (_contrast, _small, _border, _mouths)
+_CLAIMS: tuple[Callable[[Study, str], Claim], ...] = (_contrast, _small, _border, _mouths)
 
 
 def _extremes(table: dict[str, list[Row]], group: str) -> list[tuple[str, int]]:
@@ -174,7 +172,7 @@ def _extremes(table: dict[str, list[Row]], group: str) -> list[tuple[str, int]]:
     return [(text, len(table[best]) + len(table[worst]))]
 
 
-def _models_compared(study: Study) -> list[Finding]:
+def _models_compared(study: Study) -> list[Claim]:
     """Each further model against the first, over the pictures that both have animated."""
     first, *others = study.models
     own = {_picture(row): row for row in study.rows if row.model == first}
@@ -192,7 +190,7 @@ def _models_compared(study: Study) -> list[Finding]:
                 f"{model} gets {differences.mean():+.2f} points against {first} over {len(pairs)} pictures, "
                 f"and is better in {np.count_nonzero(differences > 0)} of them"
             )
-            found.append(Finding("", "", text, 2 * len(pairs)))
+            found.append(Claim("", "", text, 2 * len(pairs)))
     return found
 
 
@@ -200,7 +198,7 @@ def _picture(row: Row) -> str:
     return row.result.rpartition("/")[2]
 
 
-def _rater_sentence(agreement: Agreement) -> Finding:
+def _rater_sentence(agreement: Agreement) -> Claim:
     one_another = (
         "nothing was rated twice" if agreement.alpha is None
         else f"{agreement.raters} raters agree by {agreement.alpha:.2f} (Krippendorff's alpha)"
@@ -210,4 +208,4 @@ def _rater_sentence(agreement: Agreement) -> Finding:
         else f"their mean points go with the computed score by {agreement.rho:+.2f} (Spearman, p = {agreement.p:.2g})"
     )  # fmt: skip
     text = f"people on {agreement.part}: {one_another}; {scores}, over {agreement.results} results"
-    return Finding("", "", text, agreement.results)
+    return Claim("", "", text, agreement.results)

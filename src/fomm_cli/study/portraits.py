@@ -17,9 +17,9 @@ from fomm_cli.faces.quality import eye_whites, feature_contrast, mouth_of
 from fomm_cli.files.atomic import replacing
 from fomm_cli.geometry import Box
 from fomm_cli.media.first_frame import read_first_frame
+from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.image import write_image
 from fomm_cli.media.resize import fit_frame
-from fomm_cli.media.video.reader import FRAME_SUFFIXES
 from fomm_cli.study.options import StudyJob
 from fomm_cli.study.series import SIDE, SIZES, framed, place_series, size_series
 
@@ -173,9 +173,9 @@ def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
 def _pictures(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    pictures = [child for child in sorted(path.iterdir()) if child.suffix.lower() in FRAME_SUFFIXES]
+    pictures = [child for child in sorted(path.iterdir()) if child.suffix.lower() in IMAGES_READ]
     if not pictures:
-        raise InputError(f"the folder {path} holds no pictures ({' '.join(FRAME_SUFFIXES)})", "Name another one")
+        raise InputError(f"the folder {path} holds no pictures ({' '.join(IMAGES_READ)})", "Name another one")
     return pictures
 
 

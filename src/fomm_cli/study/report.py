@@ -8,7 +8,7 @@ from pathlib import Path
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.pages import data_address, render_page
 from fomm_cli.study.charts import draw_charts
-from fomm_cli.study.claims import Finding, findings
+from fomm_cli.study.claims import Claim, findings
 from fomm_cli.study.ratings import HIGHEST, Rating, agreements, mean_points
 from fomm_cli.study.rows import NUMBERS, Row, Study, write_table
 from fomm_cli.study.views import write_sheet
@@ -16,7 +16,7 @@ from fomm_cli.study.views import write_sheet
 _SHOWN = ("model", "group", "label", "portrait")
 
 
-def write_report(folder: Path, study: Study, ratings: Sequence[Rating]) -> tuple[Path, list[Finding]]:
+def write_report(folder: Path, study: Study, ratings: Sequence[Rating]) -> tuple[Path, list[Claim]]:
     """Write everything into the folder of a study; returns the page and what is said in it.
 
     Raises:
@@ -39,7 +39,7 @@ def write_report(folder: Path, study: Study, ratings: Sequence[Rating]) -> tuple
 
 
 def render(
-    study: Study, found: Sequence[Finding], charts: Sequence[Path], people: dict[str, dict[str, float]], folder: Path
+    study: Study, found: Sequence[Claim], charts: Sequence[Path], people: dict[str, dict[str, float]], folder: Path
 ) -> str:
     """Return the page.
 

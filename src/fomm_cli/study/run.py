@@ -44,7 +44,7 @@ _STUDY = "study.json"
 
 
 @dataclass(frozen=True)
-class Model:
+class Contestant:
     """A model that takes part, with a name for people."""
 
     name: str
@@ -130,18 +130,18 @@ def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
     return Study(driving_video.name, len(face), tuple(rows), failed)
 
 
-def _models(job: StudyJob) -> list[Model]:
+def _models(job: StudyJob) -> list[Contestant]:
     if not job.checkpoints:
-        return [Model("small", None, job.configs[0] if job.configs else None)]
+        return [Contestant("small", None, job.configs[0] if job.configs else None)]
     configs = list(job.configs) or [None]
     configs = configs * len(job.checkpoints) if len(configs) == 1 else configs
     stems = [path.name.split(".")[0] for path in job.checkpoints]  # of vox-cpk.pth.tar, too
     counts = Counter(stems)
     names = [stem if counts[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]
-    return [Model(*each) for each in zip(names, job.checkpoints, configs, strict=True)]
+    return [Contestant(*each) for each in zip(names, job.checkpoints, configs, strict=True)]
 
 
-def _load(model: Model, device: str) -> Animator:
+def _load(model: Contestant, device: str) -> Animator:
     return Animator.load(model.checkpoint, model.config, device=device)
 
 
@@ -157,7 +157,7 @@ def _driving_framing(face: FaceTrack, driving: Clip) -> Framing:
     return framing
 
 
-def _animate_job(job: StudyJob, driving_video: Path, name: str, model: Model, specimen: Specimen) -> AnimateJob:
+def _animate_job(job: StudyJob, driving_video: Path, name: str, model: Contestant, specimen: Specimen) -> AnimateJob:
     return AnimateJob(
         specimen.path, driving_video, Path(name), checkpoint=model.checkpoint, config=model.config,
         max_frames=job.max_frames, crop="none",
@@ -173,7 +173,7 @@ class _Judge:
         self._scorers = scorers
         self._driving_key = sha256_of(driving_video) if driving_video.is_file() else str(driving_video.resolve())
 
-    def row(self, name: str, model: Model, specimen: Specimen) -> Row:
+    def row(self, name: str, model: Contestant, specimen: Specimen) -> Row:
         """What is to be said of a result."""
         result = self._job.out / "results" / name
         remembered = self._job.out / "scores" / f"{name}.json"
@@ -190,7 +190,7 @@ class _Judge:
             part.write_text(json.dumps({"key": key, "row": asdict(row)}), encoding="utf-8")
         return row
 
-    def _key(self, result: Path, specimen: Specimen, model: Model) -> str:
+    def _key(self, result: Path, specimen: Specimen, model: Contestant) -> str:
         files = [sha256_of(path) for path in (result, specimen.path, model.checkpoint or bundled_checkpoint())]
         names = [specimen.group, specimen.label, specimen.portrait, self._job.max_frames]
         content = [__version__, self._driving_key, *files, *names]

@@ -16,12 +16,9 @@ import numpy as np
 
 from fomm_cli.config.schema import DatasetParams
 from fomm_cli.errors import InputError
+from fomm_cli.media.formats import IMAGES_READ, VIDEOS_READ
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import Size, fit_frame
-
-VIDEO_SUFFIXES = (".mp4", ".gif", ".mov", ".webm", ".avi", ".mkv", ".m4v")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-SUFFIXES = (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES)
 
 Read = Callable[[Sequence[int]], np.ndarray]
 
@@ -49,10 +46,11 @@ def find_videos(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", "Give --data FOLDER with the videos in train/ and test/")
-    paths = [path for path in folder.iterdir() if path.is_dir() or path.suffix.lower() in SUFFIXES]
+    paths = [path for path in folder.iterdir() if path.is_dir() or path.suffix.lower() in VIDEOS_READ + IMAGES_READ]
     found = sorted(path for path in paths if not path.name.startswith("."))
     if not found:
-        raise InputError(f"{folder} holds no videos", f"Put folders of frames or files there: {' '.join(SUFFIXES)}")
+        suffixes = " ".join(VIDEOS_READ + IMAGES_READ)
+        raise InputError(f"{folder} holds no videos", f"Put folders of frames or files there: {suffixes}")
     return found
 
 
@@ -78,7 +76,7 @@ def open_video(path: Path, size: Size, *, in_memory: bool = False) -> Video:
     """
     if path.is_dir():
         video = _folder(path, size)
-    elif path.suffix.lower() in PICTURE_SUFFIXES:
+    elif path.suffix.lower() in IMAGES_READ:
         video = _strip(path, size)
     else:
         video = _file(path, size)
@@ -152,9 +150,9 @@ def _groups(paths: list[Path], *, by_identity: bool) -> list[list[Path]]:
 
 
 def _folder(path: Path, size: Size) -> Video:
-    frames = sorted(frame for frame in path.iterdir() if frame.suffix.lower() in PICTURE_SUFFIXES)
+    frames = sorted(frame for frame in path.iterdir() if frame.suffix.lower() in IMAGES_READ)
     if not frames:
-        raise InputError(f"{path} holds no frames", f"Put pictures there ({' '.join(PICTURE_SUFFIXES)}) or remove it")
+        raise InputError(f"{path} holds no frames", f"Put pictures there ({' '.join(IMAGES_READ)}) or remove it")
 
     def read(indices: Sequence[int]) -> np.ndarray:
         return np.stack([fit_frame(read_image(frames[index]), size, "stretch") for index in indices])

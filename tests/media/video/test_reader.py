@@ -417,7 +417,7 @@ def test_timing_sees_through_milliseconds(rate: Fraction) -> None:
 def test_timing_of_uneven_frames_is_their_average() -> None:
     times = [Fraction(value, 1000) for value in (0, 40, 95, 120, 188, 240, 260, 333, 371, 422, 480)]
     timing = judge_timing(times, Fraction(1, 1000), [Fraction(1000)])
-    assert timing.grid is None
+    assert timing.ticks is None
     assert timing.rate == pytest.approx(10 / 0.48, rel=0.01)
 
 

@@ -64,12 +64,11 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     Raises:
         InputError: it is no video, damaged beyond opening, without pictures or too large.
     """
-    check_file(path, "video")
-    check_content(path, "video")
     try:
         # The prefix keeps names such as "a:b.mp4" from being taken for an address.
         container = av.open(f"file:{path}", mode="r", options=dict(CONTAINER_OPTIONS), metadata_errors="replace")
     except Exception as error:
+        check_file(path, "video")
         raise _unopenable(path) from error
     with container:
         yield container, _video_stream(path, container)
@@ -115,6 +114,8 @@ def probe(path: Path) -> tuple[Probe, bool]:
     Raises:
         InputError: as :func:`opened`, or no picture can be decoded.
     """
+    check_file(path, "video")
+    check_content(path, "video")
     with opened(path) as (container, stream):
         decode = _decoder(stream)
         picture: av.VideoFrame | None = None

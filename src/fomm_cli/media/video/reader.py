@@ -19,13 +19,13 @@ from av.video.reformatter import VideoReformatter
 
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import check_exists
+from fomm_cli.files.kind import Kind, identify
+from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.image import is_still_image, read_image
 from fomm_cli.media.video.decoder import Damage, pictures, probe
 from fomm_cli.media.video.frame import Frame, Moment
 from fomm_cli.media.video.pixels import display_matrix, upright_rgb
 from fomm_cli.media.video.timing import DEFAULT_RATE
-
-FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 _log = logging.getLogger(__name__)
 _SEEK_FROM = 5  # seconds; decoding that much is quicker than a seek that goes wrong
@@ -205,13 +205,21 @@ def open_clip(
         raise InputError(f"No frame of {path} can lie between {start:g} s and {end} s", "Let the end follow the start.")
     check_exists(path)
     source: Source
-    if path.is_dir():
+    kind = _identified(path)
+    if kind == "folder":
         source = FolderSource(path, rate or DEFAULT_RATE)
-    elif is_still_image(path):
+    elif kind != "video" and is_still_image(path):
         source = StillSource(path, rate or DEFAULT_RATE)
     else:
         source = VideoSource(path)
     return Clip(path, source, kept)
+
+
+def _identified(path: Path) -> Kind:
+    try:
+        return identify(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "Check its permissions.") from error
 
 
 def _seconds(value: float) -> Fraction:
@@ -265,11 +273,9 @@ def _frame_paths(folder: Path) -> list[Path]:
         entries = list(folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror}", "Check its permissions.") from error
-    paths = [path for path in entries if path.suffix.lower() in FRAME_SUFFIXES and not path.name.startswith(".")]
+    paths = [path for path in entries if path.suffix.lower() in IMAGES_READ and not path.name.startswith(".")]
     if not paths:
-        raise InputError(
-            f"{folder} holds no pictures ({' '.join(FRAME_SUFFIXES)})", "Name a video or a folder of frames."
-        )
+        raise InputError(f"{folder} holds no pictures ({' '.join(IMAGES_READ)})", "Name a video or a folder of frames.")
     return sorted(paths, key=_natural_key)
 
 

@@ -21,13 +21,13 @@ class Timing:
 
     Attributes:
         rate: frames per second, exact for a constant rate, else the average.
-        grid: the rate whose multiples all frames lie on, or None.
+        ticks: the rate whose multiples all frames lie on, or None.
         origin: time of the first frame on the container's clock.
         tick: what the container rounds its times to.
     """
 
     rate: Fraction
-    grid: Fraction | None
+    ticks: Fraction | None
     origin: Fraction
     tick: Fraction
 
@@ -37,9 +37,9 @@ class Timing:
 
     def unrounded(self, span: Fraction) -> Fraction:
         """Return the multiple of the frame interval that ``span`` is the rounding of, or ``span`` itself."""
-        if self.grid is None:
+        if self.ticks is None:
             return span
-        exact = round(span * self.grid) / self.grid
+        exact = round(span * self.ticks) / self.ticks
         return exact if abs(span - exact) <= self.tick else span
 
 

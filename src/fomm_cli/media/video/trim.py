@@ -14,7 +14,7 @@ from fomm_cli.geometry import Region
 from fomm_cli.media.validate import CONTAINER_OPTIONS
 
 
-def cut_command(
+def trim_command(
     video: Path, target: Path, region: Region, size: tuple[int, int], start: Fraction, duration: Fraction
 ) -> list[str]:
     """Build the command line.
@@ -35,7 +35,7 @@ def cut_command(
     ]
 
 
-def run_cut(command: list[str], target: Path) -> None:
+def run_trim(command: list[str], target: Path) -> None:
     """Run such a command; `target` appears whole or not at all.
 
     Raises:

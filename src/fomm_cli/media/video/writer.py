@@ -19,10 +19,8 @@ from av.video.stream import VideoStream
 
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.files.atomic import frame_path
-from fomm_cli.media.image import PICTURE_SUFFIXES, write_image
-
-VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".gif")
-ALLOWED = "Use .mp4, .mov, .webm or .gif, a folder or name_%05d.png for frames, .png or .jpg for one picture"
+from fomm_cli.media.formats import ALLOWED, IMAGES_WRITTEN, VIDEOS_WRITTEN
+from fomm_cli.media.image import write_image
 
 _TICKS_PER_SECOND = 10_000  # at least; below it the MP4 muxer would multiply by itself
 _LARGEST_NUMERATOR = 1_000_000  # of the rate; the tick has to fit into 31 bits
@@ -86,9 +84,9 @@ def open_writer(
         InputError: a suffix that cannot be written.
     """
     suffix = target.suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
+    if suffix in IMAGES_WRITTEN:
         return PictureWriter(target, metadata)
-    if suffix not in VIDEO_SUFFIXES:
+    if suffix not in VIDEOS_WRITTEN:
         raise unwritable(target)
     rate = rate.limit_denominator(max(1, int(_LARGEST_NUMERATOR / rate)))
     if suffix == ".gif":
