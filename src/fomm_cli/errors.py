@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LONGEST = 1000  # characters of a message
+
 
 class FommError(Exception):
     """Something broke while working.
@@ -50,11 +52,18 @@ class InterruptedByUserError(FommError):
 
 
 def one_line(text: str) -> str:
-    """Return a text without line breaks and control characters, which could change the terminal.
+    """Return a text without line breaks and control characters, with at most 1000 characters.
 
-    Names of files, metadata and answers of servers get into messages.
+    Names of files, metadata and answers of servers get into messages, and could change the terminal or fill it. The
+    middle of a longer text is left out, since the end says what to do next.
     """
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    text = " ".join(printable(text).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 305]} ... {text[-300:]}"
+
+
+def printable(text: str) -> str:
+    """Return a text of several lines with spaces in the place of other control characters."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 import os
 import socket
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from fomm_cli.commands.terminal import print_text
 from fomm_cli.errors import FommError, InputError, OutOfMemoryError, foreign_errors, one_line
 from fomm_cli.files.inputs import check_file, read_text
 
@@ -78,3 +80,16 @@ def test_memory_that_ran_out(error: Exception) -> None:
 def test_escape_sequences_do_not_reach_the_terminal() -> None:
     assert str(FommError("HTTP 999 \x1b[31m\x07", "a\nb\x9b")) == "HTTP 999 [31m . a b"
     assert one_line("ok ü 漢 \u202egnp.exe") == "ok ü 漢 gnp.exe"
+
+
+def test_a_long_message_keeps_its_beginning_and_what_to_do() -> None:
+    told = str(FommError("n" * 5000 + " does not exist", "Check the path."))
+    assert len(told) == 1000
+    assert told.startswith("nnn")
+    assert told.endswith(" does not exist. Check the path.")
+    assert one_line("n" * 1000) == "n" * 1000
+
+
+def test_results_on_stdout_hold_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_text(Namespace(quiet=False), "a\x1b[31m\n  b\x00c\u202e")
+    assert capsys.readouterr().out == "a [31m\n  b c \n"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from fomm_cli.errors import one_line
+from fomm_cli.errors import one_line, printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -129,4 +129,4 @@ def write_line(stream: TextIO | None, line: str) -> None:
 def print_text(options: Any, text: str) -> None:
     """Write to stdout, or nowhere with --quiet."""
     if not options.quiet:
-        write_line(sys.stdout, text)
+        write_line(sys.stdout, printable(text))
