@@ -51,6 +51,11 @@ class InterruptedByUserError(FommError):
     exit_code = 130
 
 
+def with_article(noun: str) -> str:
+    """Return ``an image`` for ``image``, ``a video`` for ``video``."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def one_line(text: str) -> str:
     """Return a text without line breaks and control characters, with at most 1000 characters.
 

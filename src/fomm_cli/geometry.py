@@ -1,4 +1,4 @@
-"""Rectangles in pictures: pixels, x to the right, y down, (0, 0) the upper left corner of the first pixel."""
+"""Rectangles in images: pixels, x to the right, y down, (0, 0) the upper left corner of the first pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle with real-valued sides, which may lie partly outside the picture."""
+    """A rectangle with real-valued sides, which may lie partly outside the image."""
 
     left: float
     top: float
@@ -87,7 +87,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle of whole pixels, which may lie partly outside the picture; left and top may be negative."""
+    """A rectangle of whole pixels, which may lie partly outside the image; left and top may be negative."""
 
     left: int
     top: int

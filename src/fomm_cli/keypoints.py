@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class KeyPoints:
-    """K keypoints for each of B pictures.
+    """K keypoints for each of B images.
 
     Attributes:
         value: positions, shape (B, K, 2), x before y, in [-1, 1] from the centre of the first pixel to the
@@ -26,7 +26,7 @@ class KeyPoints:
         return self.value.shape[0]
 
     def __getitem__(self, index: slice) -> KeyPoints:
-        """The keypoints of some of the pictures."""
+        """The keypoints of some of the images."""
         return KeyPoints(self.value[index], None if self.jacobian is None else self.jacobian[index])
 
     def to(self, device: torch.device) -> KeyPoints:
@@ -35,7 +35,7 @@ class KeyPoints:
 
     @classmethod
     def joined(cls, parts: Sequence[KeyPoints]) -> KeyPoints:
-        """The keypoints of several groups of pictures, at least one, in their order."""
+        """The keypoints of several groups of images, at least one, in their order."""
         jacobians = [part.jacobian for part in parts if part.jacobian is not None]
         return cls(torch.cat([part.value for part in parts]), torch.cat(jacobians) if jacobians else None)
 

@@ -173,7 +173,7 @@ def result_in_a_missing_folder(folder: Path) -> list[str]:
     return ["--result_video", str(folder / "missing" / "result.mp4")]
 
 
-@case("can hold one picture")
+@case("can hold one image")
 def picture_for_a_video(folder: Path) -> list[str]:
     return ["--result_video", str(folder / "result.png")]
 

@@ -14,13 +14,13 @@ from fomm_cli.files.inputs import check_file, read_text
 
 def refusal(path: Path) -> str:
     with pytest.raises(InputError) as caught:
-        check_file(path, "picture", 100)
+        check_file(path, "image", 100)
     return str(caught.value)
 
 
 def test_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
-    check_file(tmp_path / "a", "picture", 100)
+    check_file(tmp_path / "a", "image", 100)
 
 
 def test_pipes_devices_and_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_addresses_and_standard_input() -> None:
 
 def test_what_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(101))
-    assert "the limit for a picture" in refusal(tmp_path / "a")
+    assert "the limit for an image" in refusal(tmp_path / "a")
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "n/" * 2500, "nul\0"])

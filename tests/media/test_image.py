@@ -149,10 +149,10 @@ DISGUISES = [
     (b"", "is empty"),
     (b"<!DOCTYPE html><html><body>virus scan</body></html>", "is a web page"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "is a Git LFS pointer.*git lfs pull"),
-    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC picture.*PNG or JPEG"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC image.*PNG or JPEG"),
     (b"just words\n", "is a text file"),
     (b'<?xml version="1.0"?>\n<svg xmlns="a"></svg>', "is an SVG drawing"),
-    (bytes(range(256)) * 8, "is damaged or not a picture"),
+    (bytes(range(256)) * 8, "is damaged or not an image"),
 ]
 
 
@@ -166,7 +166,7 @@ def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes, message: st
 
 
 def test_folder_instead_of_picture(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a folder, not a picture"):
+    with pytest.raises(InputError, match="is a folder, not an image"):
         read_image(tmp_path)
 
 

@@ -34,14 +34,14 @@ _AHEAD = 4  # frames that are decoded while one is looked at
 _LOOKS = 10  # a second, to follow the face that it is cropped to
 
 
-def choose_source_crop(job: SourceOptions, config: Config, device: str, picture: np.ndarray) -> Region | None:
-    """The square about the face that takes the place of the source picture; None to leave it whole.
+def choose_source_crop(job: SourceOptions, config: Config, device: str, image: np.ndarray) -> Region | None:
+    """The square about the face that takes the place of the source image; None to leave it whole.
 
     Args:
         job: what is asked for.
         config: of the model; those that are not about faces are cropped only when asked.
         device: for the face detector.
-        picture: the source, uint8 (H, W, 3).
+        image: the source, uint8 (H, W, 3).
 
     Raises:
         InputError: there is no such face, or no such face detector.
@@ -49,7 +49,7 @@ def choose_source_crop(job: SourceOptions, config: Config, device: str, picture:
     if "source" not in _wanted(job, config):
         return None
     with _search(job, config, device) as search:
-        return search.in_source(picture, job.face, job.face_at)
+        return search.in_source(image, job.face, job.face_at)
 
 
 class FramingOptions(Protocol):
@@ -61,7 +61,7 @@ class FramingOptions(Protocol):
 
     @property
     def fit(self) -> Fit:
-        """How pictures that are not square are brought to the model's size."""
+        """How images that are not square are brought to the model's size."""
 
     @property
     def face_backend(self) -> DetectorName:
@@ -128,18 +128,18 @@ class _Search:
         self._detector = detector
         self._progress = progress
 
-    def in_source(self, picture: np.ndarray, number: int | None, place: tuple[float, float] | None) -> Region | None:
-        faces = self._detector.detect(picture)
+    def in_source(self, image: np.ndarray, number: int | None, place: tuple[float, float] | None) -> Region | None:
+        faces = self._detector.detect(image)
         face = choose_face(faces, number, place)
         if face is None:
             self._missed("source")
             return None
-        whole = fitted_region(picture.shape, self._size, self._job.fit)
+        whole = fitted_region(image.shape, self._size, self._job.fit)
         framing = framing_in(face.box, whole.box)
         crop = None
         if self._job.crop != "auto" or framing.is_off:
             crop = self._announced("source", Region.square_around(head_square(face.box)), framing)
-        for finding in judge_source(picture, (crop or whole).box, faces, face):
+        for finding in judge_source(image, (crop or whole).box, faces, face):
             if finding.verdict == "poor":
                 logger.warning("the source will animate poorly: %s -> %s", finding.text, finding.flag)
         return crop
@@ -158,9 +158,9 @@ class _Search:
         return self._announced("driving video", Region.square_around(followed.heads), framing)
 
     def _follow(self, clip: Clip, looks_per_second: int) -> FollowedFace | None:
-        return follow_face(self._timed_pictures(clip), self._detector, looks_per_second)
+        return follow_face(self._timed_images(clip), self._detector, looks_per_second)
 
-    def _timed_pictures(self, clip: Clip) -> Iterator[tuple[Fraction, np.ndarray]]:
+    def _timed_images(self, clip: Clip) -> Iterator[tuple[Fraction, np.ndarray]]:
         with closing(prefetch(clip.frames(), depth=_AHEAD)) as frames:
             for done, frame in enumerate(frames, start=1):
                 yield frame.time, frame.image

@@ -1,4 +1,4 @@
-"""Layers that give the same with less work, for CPUs. They compute one picture at a time."""
+"""Layers that give the same with less work, for CPUs. They compute one image at a time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WinogradConv2d(nn.Module):
         self.register_buffer("from_products", torch.kron(_OUTPUT, _OUTPUT))  # (16, 36)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve one picture."""
+        """Convolve one image."""
         height, width = x.shape[2] // _TILE, x.shape[3] // _TILE
         # one name for all of it, so that each step frees the memory of the one before
         out = F.pad(x[0], (1, 1, 1, 1)).unfold(1, _SEEN, _TILE).unfold(2, _SEEN, _TILE)  # (C, h, w, 6, 6)
@@ -79,7 +79,7 @@ class MatrixConv2d(nn.Module):
         self.bias = conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve one picture."""
+        """Convolve one image."""
         out = self.weight @ F.unfold(x, 3, padding=1)[0]  # (C', H * W)
         if self.bias is not None:
             out += self.bias[:, None]
@@ -103,7 +103,7 @@ class HeadConv2d(nn.Module):
         self.border = conv.kernel_size[0] // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve one picture."""
+        """Convolve one image."""
         found = F.conv2d(x, self.weight, padding=(0, self.border)).contiguous()
         rows = torch.split(found, self.channels, dim=1)
         out: Tensor = rows[self.border].clone() if self.bias is None else rows[self.border] + self.bias[:, None, None]

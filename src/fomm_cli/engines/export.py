@@ -22,7 +22,7 @@ class ExportResult:
 
     Attributes:
         paths: the file of each network.
-        max_difference: between ONNX Runtime and PyTorch, in [0, 1] for pictures and [-1, 1] for keypoints.
+        max_difference: between ONNX Runtime and PyTorch, in [0, 1] for images and [-1, 1] for keypoints.
     """
 
     paths: dict[str, str]

@@ -25,7 +25,7 @@ from fomm_cli.version import __version__
 
 NETWORKS = ("kp_detector", "encoder", "generator")
 TOLERANCE = 1e-3
-"""Largest difference from PyTorch: a quarter of a grey level of pictures, and as much of keypoints."""
+"""Largest difference from PyTorch: a quarter of a grey level of images, and as much of keypoints."""
 
 _BATCH = {0: torch.export.Dim.DYNAMIC}
 
@@ -37,8 +37,8 @@ class _Detector(nn.Module):
         super().__init__()
         self.detector = detector
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        return tensors_of(self.detector(picture))
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return tensors_of(self.detector(image))
 
 
 class _Encoder(nn.Module):
@@ -48,8 +48,8 @@ class _Encoder(nn.Module):
         super().__init__()
         self.generator = generator
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        encoded = self.generator.encode(picture)
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        encoded = self.generator.encode(image)
         return (encoded.features, encoded.thumbnail, *encoded.skips)
 
 
@@ -78,7 +78,7 @@ def export_onnx(model: LoadedModel, paths: dict[str, Path]) -> float:
         paths: where to write which of `NETWORKS`.
 
     Returns:
-        The largest difference, in [0, 1] for pictures and [-1, 1] for keypoints.
+        The largest difference, in [0, 1] for images and [-1, 1] for keypoints.
 
     Raises:
         InputError: a package is missing.
@@ -196,7 +196,7 @@ def tensors_of(points: KeyPoints) -> tuple[Tensor, ...]:
 
 
 def _probe(model: LoadedModel, shift: float) -> Tensor:
-    """A smooth picture (1, 3, H, W) to try the networks with; `shift` moves what is in it."""
+    """A smooth image (1, 3, H, W) to try the networks with; `shift` moves what is in it."""
     height, width, channels = model.config.dataset_params.frame_shape
     y = torch.linspace(0, 2 * math.pi, height)[:, None]
     x = torch.linspace(0, 2 * math.pi, width)

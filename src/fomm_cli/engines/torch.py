@@ -74,9 +74,9 @@ def _lighten_decoder(generator: Generator, height: int, width: int) -> None:
     lay_channels_last(generator.final)
 
 
-def _lighten_motion(network: DenseMotionNetwork, picture: Tensor) -> None:
-    """Compute the layers that find the motion of a picture (1, C, H, W) in ways that suit a CPU."""
-    height, width = network.down(picture).shape[2:]
+def _lighten_motion(network: DenseMotionNetwork, image: Tensor) -> None:
+    """Compute the layers that find the motion of an image (1, C, H, W) in ways that suit a CPU."""
+    height, width = network.down(image).shape[2:]
     encoder, decoder = network.hourglass.encoder, network.hourglass.decoder
     for level, blocks in enumerate(zip(encoder.down_blocks, decoder.up_blocks[::-1], strict=True)):
         down, up = (lightened(block, height >> level, width >> level) for block in blocks)

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from fomm_cli.animation.best_frame import PointDetector
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
-"""Between two pictures, uint8 (H, W, 3)."""
+"""Between two images, uint8 (H, W, 3)."""
 
-_BEST_PSNR = 100.0  # of equal pictures, whose ratio has no bound
+_BEST_PSNR = 100.0  # of equal images, whose ratio has no bound
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Scores:
         psnr: peak signal-to-noise ratio in dB, at most 100; higher is better.
         ssim: structural similarity, at most 1; higher is better.
         features: distance of a perceptual network's features; lower is better; None without a network.
-        akd: average keypoint distance: between the face landmarks of both pictures, in pixels, where both have a
+        akd: average keypoint distance: between the face landmarks of both images, in pixels, where both have a
             face; lower is better; None without landmarks.
         mkr: missing keypoint rate: share of the faces that the reconstruction has lost, 0 to 1; None likewise.
     """
@@ -52,7 +52,7 @@ class Metrics:
         self._distances: list[float | None] = []
 
     def add(self, wanted: np.ndarray, found: np.ndarray, points: np.ndarray | None = None) -> None:
-        """Compare two pictures, uint8 (H, W, 3).
+        """Compare two images, uint8 (H, W, 3).
 
         Args:
             wanted: the true one.
@@ -94,8 +94,8 @@ def feature_distance(network: nn.Module, device: torch.device) -> Distance:
 
     @torch.inference_mode()
     def distance(wanted: np.ndarray, found: np.ndarray) -> float:
-        pictures = torch.from_numpy(np.stack((wanted, found))).to(device).permute(0, 3, 1, 2).float() / 255
-        slices: list[Tensor] = [F.normalize(features, dim=1) for features in network(pictures)]
+        images = torch.from_numpy(np.stack((wanted, found))).to(device).permute(0, 3, 1, 2).float() / 255
+        slices: list[Tensor] = [F.normalize(features, dim=1) for features in network(images)]
         return float(sum((one - other).square().sum(0).mean() for one, other in slices))
 
     return distance

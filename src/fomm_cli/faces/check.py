@@ -1,4 +1,4 @@
-"""`fomm check`: how well a picture will animate, before minutes of computing."""
+"""`fomm check`: how well an image will animate, before minutes of computing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CheckResult:
 
 
 def check(job: CheckJob) -> CheckResult:
-    """Look at the pictures.
+    """Look at the images.
 
     Raises:
         FommError: what went wrong, and what to do.
@@ -46,12 +46,12 @@ def check(job: CheckJob) -> CheckResult:
 
 
 def _check_source(job: CheckJob, detector: FaceDetector) -> tuple[Face | None, list[Finding]]:
-    picture = read_first_frame(job.source_image)
-    faces = detector.detect(picture)
+    image = read_first_frame(job.source_image)
+    faces = detector.detect(image)
     face = choose_face(faces, job.face, job.face_at)
     if face is None:
-        return None, [_no_face("the picture", detector)]
-    return face, judge_source(picture, fitted_region(picture.shape, _SIZE, job.fit).box, faces, face)
+        return None, [_no_face("the image", detector)]
+    return face, judge_source(image, fitted_region(image.shape, _SIZE, job.fit).box, faces, face)
 
 
 def _check_driving(job: CheckJob, source: Face | None, detector: FaceDetector) -> list[Finding]:

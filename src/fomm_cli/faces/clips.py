@@ -35,12 +35,12 @@ class FaceClip:
     """One face, cut out.
 
     Attributes:
-        path: the clip or picture.
+        path: the clip or image.
         region: of the video that it shows, in pixels.
         start: in seconds since the video's first frame.
         duration: in seconds.
         frames: from its first to its last.
-        command: the ffmpeg command that cuts it; empty for a picture.
+        command: the ffmpeg command that cuts it; empty for an image.
     """
 
     path: Path
@@ -59,24 +59,24 @@ def crop(job: CropJob, progress: Progress = silent) -> list[FaceClip]:
         FommError: a clip cannot be written.
     """
     if job.inp.is_dir():
-        raise InputError(f"{job.inp} is a folder", "Name one video or picture")
+        raise InputError(f"{job.inp} is a folder", "Name one video or image")
     protect_inputs((job.inp,), job.result_dir.glob(f"{glob.escape(job.inp.stem)}_*"))
     clip = open_clip(job.inp)
     with open_detector(job.face_backend) as detector:
-        clips = _from_picture(job, detector) if clip.info.still else _from_video(job, clip, detector, progress)
+        clips = _from_image(job, detector) if clip.info.still else _from_video(job, clip, detector, progress)
         if not clips:
             lasting = "" if clip.info.still else f" for more than {job.min_frames} frames (--min_frames)"
             raise InputError(f"no face found in {job.inp}{lasting} (by {detector.name})", "Try another --face_backend")
     if not job.dry_run:
         _prepare(job.result_dir)
         if clip.info.still:
-            _write_pictures(job, clips)
+            _write_images(job, clips)
         else:
             _write_clips(clips, progress)
     return clips
 
 
-def _from_picture(job: CropJob, detector: FaceDetector) -> list[FaceClip]:
+def _from_image(job: CropJob, detector: FaceDetector) -> list[FaceClip]:
     instant = Fraction(0)
     return [
         FaceClip(_numbered(job, place, ".png"), _growing(head_square(face.box), job), instant, instant, 1, [])
@@ -132,11 +132,11 @@ def _prepare(folder: Path) -> None:
         raise InputError(f"{folder} cannot be created: {error.strerror}", "Choose another --result_dir") from error
 
 
-def _write_pictures(job: CropJob, clips: list[FaceClip]) -> None:
-    picture = read_first_frame(job.inp)
+def _write_images(job: CropJob, clips: list[FaceClip]) -> None:
+    image = read_first_frame(job.inp)
     width, height = job.image_shape
     for clip in clips:
-        shown: np.ndarray = fit_frame(np.ascontiguousarray(region_of(picture, clip.region)), (height, width), "stretch")
+        shown: np.ndarray = fit_frame(np.ascontiguousarray(region_of(image, clip.region)), (height, width), "stretch")
         with replacing(clip.path) as part:
             write_image(part, shown, {})
 

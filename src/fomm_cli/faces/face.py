@@ -15,7 +15,7 @@ class Pose:
     """How a head is turned, in degrees; all 0 facing the camera.
 
     Attributes:
-        yaw: to the right of the picture.
+        yaw: to the right of the image.
         pitch: down.
         roll: clockwise.
     """
@@ -27,7 +27,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a picture.
+    """A face in an image.
 
     Attributes:
         box: from the hairline to the chin, from temple to temple, in pixels.
@@ -44,7 +44,7 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Finds the faces in a picture.
+    """Finds the faces in an image.
 
     Attributes:
         name: of the backend, as `--face_backend` spells it.
@@ -52,8 +52,8 @@ class FaceDetector(Protocol):
 
     name: str
 
-    def detect(self, picture: np.ndarray) -> list[Face]:
-        """The faces in a picture, uint8 (H, W, 3) RGB of any size, the largest first."""
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """The faces in an image, uint8 (H, W, 3) RGB of any size, the largest first."""
         ...
 
     def close(self) -> None:
@@ -66,23 +66,23 @@ def largest_first(faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: face.box.area, reverse=True)
 
 
-def surroundings(picture: np.ndarray, box: Box) -> tuple[np.ndarray, int, int]:
-    """The part of a picture about a face, to look at it more closely.
+def surroundings(image: np.ndarray, box: Box) -> tuple[np.ndarray, int, int]:
+    """The part of an image about a face, to look at it more closely.
 
     Args:
-        picture: (H, W, 3).
+        image: (H, W, 3).
         box: of the face, in pixels.
 
     Returns:
-        A view of the picture three faces wide and high, cut at its borders, and the column and row it begins at.
+        A view of the image three faces wide and high, cut at its borders, and the column and row it begins at.
     """
     half = 1.5 * max(box.width, box.height)
     x, y = box.centre
     left, top = max(0, int(x - half)), max(0, int(y - half))
-    return picture[top : max(top + 1, int(y + half)), left : max(left + 1, int(x + half))], left, top
+    return image[top : max(top + 1, int(y + half)), left : max(left + 1, int(x + half))], left, top
 
 
 def moved(face: Face, x: float, y: float) -> Face:
-    """A face in a picture that begins (x, y) pixels further to the upper left."""
+    """A face in an image that begins (x, y) pixels further to the upper left."""
     points = None if face.landmarks is None else face.landmarks + np.array((x, y))
     return Face(face.box.mapped(1, 1, x, y), points, face.blendshapes, face.pose)

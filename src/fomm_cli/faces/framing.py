@@ -105,7 +105,7 @@ def grown_square(tube: Box, increase: float, frame: Box) -> Box:
     Args:
         tube: the union of a track's boxes.
         increase: what is added at each side at least, as a fraction of the box.
-        frame: the picture; a square that is larger than it becomes its shorter side.
+        frame: the image; a square that is larger than it becomes its shorter side.
     """
     side = (1 + 2 * increase) * max(tube.width, tube.height)
     side = min(side, frame.width, frame.height)

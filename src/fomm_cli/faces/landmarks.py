@@ -1,4 +1,4 @@
-"""Which of MediaPipe's 478 landmarks are what. Left and right as in the picture of a person who looks ahead."""
+"""Which of MediaPipe's 478 landmarks are what. Left and right as in the image of a person who looks ahead."""
 
 from __future__ import annotations
 

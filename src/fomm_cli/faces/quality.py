@@ -1,4 +1,4 @@
-"""How well a portrait will animate, told from the picture: what the study of twenty pictures found."""
+"""How well a portrait will animate, told from the image: what the study of twenty images found."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def worst(findings: list[Finding]) -> Verdict:
     return max((finding.verdict for finding in findings), key=VERDICTS.index, default="good")
 
 
-def judge_source(picture: np.ndarray, frame: Box, faces: list[Face], face: Face) -> list[Finding]:
-    """What can be said of a source picture.
+def judge_source(image: np.ndarray, frame: Box, faces: list[Face], face: Face) -> list[Finding]:
+    """What can be said of a source image.
 
     Args:
-        picture: uint8 (H, W, 3).
+        image: uint8 (H, W, 3).
         frame: the part of it that the model is shown, in its pixels.
         faces: all that were found.
         face: the one to animate.
@@ -73,8 +73,8 @@ def judge_source(picture: np.ndarray, frame: Box, faces: list[Face], face: Face)
     if face.pose is not None:
         findings.append(_judge_turn(face.pose))
     if face.landmarks is not None:
-        findings.append(_judge_mouth(picture, face))
-    grey = _measured(picture, face.box)
+        findings.append(_judge_mouth(image, face))
+    grey = _measured(image, face.box)
     return [*findings, _judge_sharpness(grey), _exposure(grey), _judge_contrast(grey)]
 
 
@@ -83,7 +83,7 @@ def judge_size(face: Box, frame: Box) -> Finding:
     height = framing_in(face, frame).height
     share = f"the face is {height:.0%} of the frame high"
     if height >= LARGE:
-        return Finding("size", "poor", f"{share}: only its features are in the picture", "use a wider picture")
+        return Finding("size", "poor", f"{share}: only its features are in the image", "use a wider image")
     if height >= _TRAINED_SMALL:
         return Finding("size", "good", f"{share}, as in the training data or a little larger")
     if height >= SMALL:
@@ -95,9 +95,9 @@ def judge_position(face: Face, frame: Box) -> Finding:
     """Whether the face is whole."""
     eyes, box = _eyes(face), face.box
     if eyes.top < frame.top or eyes.left < frame.left or eyes.right > frame.right:
-        return Finding("position", "poor", "the eyes are cut off at the border", "use a picture with the whole face")
+        return Finding("position", "poor", "the eyes are cut off at the border", "use an image with the whole face")
     if box.bottom > frame.bottom + 0.02 * frame.height:
-        return Finding("position", "fair", "the chin is cut off at the border", "use a picture with the whole face")
+        return Finding("position", "fair", "the chin is cut off at the border", "use an image with the whole face")
     visible = box.intersection(frame).area / box.area
     if visible < 0.9:
         return Finding("position", "fair", f"{1 - visible:.0%} of the face lie outside the frame", "--crop auto")
@@ -106,7 +106,7 @@ def judge_position(face: Face, frame: Box) -> Finding:
 
 def _judge_proportions(face: Box, frame: Box) -> Iterator[Finding]:
     if framing_in(face, frame).is_distorted:
-        text = f"the picture is {frame.width:.0f}x{frame.height:.0f}, and is stretched to a square"
+        text = f"the image is {frame.width:.0f}x{frame.height:.0f}, and is stretched to a square"
         yield Finding("proportions", "fair", text, "--crop auto or --fit crop")
 
 
@@ -124,7 +124,7 @@ def _judge_turn(pose: Pose) -> Finding:
     text = f"the head is turned by {abs(pose.yaw):.0f} and tilted by {abs(pose.pitch):.0f} degrees"
     if angle <= _TURNED:
         return Finding("pose", "good", text)
-    return Finding("pose", "fair" if angle <= _FAR_TURNED else "poor", text, "use a picture that faces the camera")
+    return Finding("pose", "fair" if angle <= _FAR_TURNED else "poor", text, "use an image that faces the camera")
 
 
 def judge_start(source: Pose, driving: Pose) -> Finding:
@@ -136,21 +136,21 @@ def judge_start(source: Pose, driving: Pose) -> Finding:
     return Finding("first frame", "fair" if apart <= _FAR_APART else "poor", text, "--find_best_frame")
 
 
-def mouth_of(picture: np.ndarray, face: Face) -> Mouth:
-    """How the mouth of a face with landmarks is held in a picture, uint8 (H, W, 3)."""
+def mouth_of(image: np.ndarray, face: Face) -> Mouth:
+    """How the mouth of a face with landmarks is held in an image, uint8 (H, W, 3)."""
     lips = _of(face, INNER_LIPS, INNER_LIPS_68)
     gap = Box.around(lips).height / face.box.height
     if gap < _OPEN:
         return "closed"
-    if _teeth_share(picture, lips) > _TEETH_SHARE:
+    if _teeth_share(image, lips) > _TEETH_SHARE:
         return "open with teeth" if gap > _WIDE_OPEN else "slightly open with teeth"
     return "open" if gap > _WIDE_OPEN else "slightly open"
 
 
-def _judge_mouth(picture: np.ndarray, face: Face) -> Finding:
+def _judge_mouth(image: np.ndarray, face: Face) -> Finding:
     """The study: slightly open without teeth beats closed, beats teeth."""
-    mouth = mouth_of(picture, face)
-    flag = "use a picture with the lips slightly open or closed"
+    mouth = mouth_of(image, face)
+    flag = "use an image with the lips slightly open or closed"
     if mouth == "closed":
         return Finding("mouth", "good", "the mouth is closed; slightly open without teeth would be better still")
     if mouth == "slightly open":
@@ -160,12 +160,12 @@ def _judge_mouth(picture: np.ndarray, face: Face) -> Finding:
     return Finding("mouth", "poor", "teeth show: they will be torn when the mouth moves", flag)
 
 
-def _teeth_share(picture: np.ndarray, lips: np.ndarray) -> float:
+def _teeth_share(image: np.ndarray, lips: np.ndarray) -> float:
     """How much of the opening between the lips (N, 2) is bright and without colour, 0 to 1."""
-    rows, columns = polygon(lips[:, 1], lips[:, 0], picture.shape[:2])  # type: ignore[no-untyped-call]
+    rows, columns = polygon(lips[:, 1], lips[:, 0], image.shape[:2])  # type: ignore[no-untyped-call]
     if len(rows) == 0:
         return 0.0
-    inside = picture[rows, columns].astype(float)
+    inside = image[rows, columns].astype(float)
     brightest, dullest = inside.max(axis=1), inside.min(axis=1)
     return float(np.mean((brightest > 110) & (dullest > 0.6 * brightest)))
 
@@ -173,39 +173,37 @@ def _teeth_share(picture: np.ndarray, lips: np.ndarray) -> float:
 def _judge_sharpness(grey: np.ndarray) -> Finding:
     laplacian = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]).var()
     return _graded(
-        "sharpness", laplacian, (_BLURRED, _SOFT), ("blurred", "a little soft", "sharp"), "use a sharper picture"
+        "sharpness", laplacian, (_BLURRED, _SOFT), ("blurred", "a little soft", "sharp"), "use a sharper image"
     )
 
 
-def judge_exposure(picture: np.ndarray, face: Box) -> Finding:
+def judge_exposure(image: np.ndarray, face: Box) -> Finding:
     """Judge whether a face in an image, uint8 (H, W, 3), is neither too dark nor too bright."""
-    return _exposure(_measured(picture, face))
+    return _exposure(_measured(image, face))
 
 
 def _exposure(grey: np.ndarray) -> Finding:
     level = float(np.median(grey))
     if level < _DARK or level > _BRIGHT:
         text = f"the face is too {'dark' if level < _DARK else 'bright'}"
-        return Finding(
-            "exposure", "poor" if level < _DARK / 2 else "fair", text, "brighten or darken the picture first"
-        )
+        return Finding("exposure", "poor" if level < _DARK / 2 else "fair", text, "brighten or darken the image first")
     return Finding("exposure", "good", "the face is exposed well")
 
 
-def feature_contrast(picture: np.ndarray, face: Box) -> float:
-    """How far eyes, brows and lips stand out from the skin, in grey levels, in a picture, uint8 (H, W, 3)."""
-    return _contrast(_measured(picture, face))
+def feature_contrast(image: np.ndarray, face: Box) -> float:
+    """How far eyes, brows and lips stand out from the skin, in grey levels, in an image, uint8 (H, W, 3)."""
+    return _contrast(_measured(image, face))
 
 
-def eye_whites(picture: np.ndarray, face: Face) -> float:
+def eye_whites(image: np.ndarray, face: Face) -> float:
     """How much of the face are whites of the eyes, in thousandths, for a face with 478 landmarks."""
     assert face.landmarks is not None  # noqa: S101 - the callers have looked
     white = 0
     for lids in EYELIDS:
         outline = face.landmarks[list(lids)]
-        rows, columns = polygon(outline[:, 1], outline[:, 0], picture.shape[:2])  # type: ignore[no-untyped-call]
+        rows, columns = polygon(outline[:, 1], outline[:, 0], image.shape[:2])  # type: ignore[no-untyped-call]
         if len(rows):
-            inside = picture[rows, columns].astype(float)
+            inside = image[rows, columns].astype(float)
             brightest, dullest = inside.max(axis=1), inside.min(axis=1)
             bright = brightest > np.median(brightest)  # the darker half is iris, lashes and shadow
             white += int(np.count_nonzero(bright & (dullest > _WHITE * brightest)))
@@ -220,7 +218,7 @@ def _contrast(grey: np.ndarray) -> float:
 def _judge_contrast(grey: np.ndarray) -> Finding:
     words = ("hardly stand out from the skin", "stand out little", "stand out from the skin")
     return _graded(
-        "contrast", _contrast(grey), (_FLAT, _PALE), words, "raise the contrast of the picture", "the features "
+        "contrast", _contrast(grey), (_FLAT, _PALE), words, "raise the contrast of the image", "the features "
     )
 
 
@@ -242,11 +240,11 @@ def _graded(
     )
 
 
-def _measured(picture: np.ndarray, box: Box) -> np.ndarray:
+def _measured(image: np.ndarray, box: Box) -> np.ndarray:
     """The face in grey, float, (H, 128); a small one keeps its own sharpness, which is that of a blurred large one."""
     area = (int(box.left), int(box.top), max(int(box.left) + 2, int(box.right)), max(int(box.top) + 2, int(box.bottom)))
     height = max(8, round(_MEASURED * (area[3] - area[1]) / (area[2] - area[0])))
-    grey = Image.fromarray(picture).convert("L").crop(area)
+    grey = Image.fromarray(image).convert("L").crop(area)
     return np.asarray(grey.resize((_MEASURED, height), Image.Resampling.BILINEAR), float)
 
 

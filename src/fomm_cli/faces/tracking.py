@@ -40,7 +40,7 @@ def follow_face(
     """Follow the face that is largest where there is one first.
 
     Args:
-        frames: time in seconds and picture, uint8 (H, W, 3), in order of time; read once.
+        frames: time in seconds and image, uint8 (H, W, 3), in order of time; read once.
         detector: finds faces.
         looks_per_second: how many frames are looked at.
 
@@ -49,8 +49,8 @@ def follow_face(
     """
     followed: FollowedFace | None = None
     follower = Follower(detector, _SEARCH_EVERY)
-    for time, picture in _looked_at(frames, Fraction(1, looks_per_second)):
-        face = follower.look(picture, time)
+    for time, image in _looked_at(frames, Fraction(1, looks_per_second)):
+        face = follower.look(image, time)
         if face is not None:
             followed = _extended(followed, face.box)
     return followed
@@ -71,12 +71,12 @@ class Follower:
         self._next_search: Fraction | float = -math.inf
         self._last: Face | None = None
 
-    def look(self, picture: np.ndarray, time: Fraction | float) -> Face | None:
+    def look(self, image: np.ndarray, time: Fraction | float) -> Face | None:
         """Find the face in a frame, uint8 (H, W, 3), at a time in seconds; None where it is not seen."""
-        face = None if self._last is None else _nearby(picture, self._last.box, self._detector)
+        face = None if self._last is None else _nearby(image, self._last.box, self._detector)
         if face is None and time >= self._next_search:
             self._next_search = time + self._search_every
-            face = _same_or_first(self._detector.detect(picture), self._last)
+            face = _same_or_first(self._detector.detect(image), self._last)
         self._last = face or self._last
         return face
 
@@ -91,18 +91,18 @@ def _looked_at(
     """One frame in each interval, and the last one, so that a motion is seen to its end."""
     next_look = Fraction(0)
     left_out = None
-    for time, picture in frames:
-        left_out = time, picture
+    for time, image in frames:
+        left_out = time, image
         if time >= next_look:
             next_look = time + interval
             left_out = None
-            yield time, picture
+            yield time, image
     if left_out is not None:
         yield left_out
 
 
-def _nearby(picture: np.ndarray, box: Box, detector: FaceDetector) -> Face | None:
-    part, left, top = surroundings(picture, box)
+def _nearby(image: np.ndarray, box: Box, detector: FaceDetector) -> Face | None:
+    part, left, top = surroundings(image, box)
     return _same([moved(face, left, top) for face in detector.detect(part)], box)
 
 

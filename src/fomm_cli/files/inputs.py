@@ -8,7 +8,7 @@ import re
 import stat
 from pathlib import Path
 
-from fomm_cli.errors import InputError, foreign_errors
+from fomm_cli.errors import InputError, foreign_errors, with_article
 from fomm_cli.files.limits import TEXT_BYTES
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
@@ -25,7 +25,7 @@ def check_file(path: Path, wanted: str, most_bytes: int | None = None) -> None:
 
     Args:
         path: the file.
-        wanted: what it should hold, for the message: "picture", "video".
+        wanted: what it should hold, for the message: "image", "video".
         most_bytes: the largest size that makes sense for it.
 
     Raises:
@@ -33,12 +33,13 @@ def check_file(path: Path, wanted: str, most_bytes: int | None = None) -> None:
     """
     found = check_exists(path)
     if stat.S_ISDIR(found.st_mode):
-        raise InputError(f"{path} is a folder, not a {wanted}", f"Name one {wanted} file in it.")
+        raise InputError(f"{path} is a folder, not {with_article(wanted)}", f"Name one {wanted} file in it.")
     if found.st_size == 0:
         raise InputError(f"{path} is empty (0 bytes)", "Download or copy it again.")
     if most_bytes is not None and found.st_size > most_bytes:
         raise InputError(
-            f"{path} has {found.st_size / 1e6:.0f} MB, the limit for a {wanted} is {most_bytes / 1e6:.0f} MB",
+            f"{path} has {found.st_size / 1e6:.0f} MB, the limit for {with_article(wanted)} is "
+            f"{most_bytes / 1e6:.0f} MB",
             "Give another file.",
         )
     try:

@@ -26,7 +26,7 @@ class Target:
     """
 
     path: Path
-    kind: Literal["video", "picture", "frames"]
+    kind: Literal["video", "image", "frames"]
 
     @classmethod
     def of(cls, path: Path | None, *, still: bool) -> Target:
@@ -34,16 +34,16 @@ class Target:
 
         Args:
             path: the value; None for result.mp4, or result.png where `still`.
-            still: whether there is just one picture to write.
+            still: whether there is just one image to write.
 
         Raises:
             InputError: a name that says nothing we can write, or does not fit what is written.
         """
         target = cls._parse(path or Path("result.png" if still else "result.mp4"))
-        if target.kind == "picture" and not still:
-            raise InputError(f"{target.path} can hold one picture, not a video", ALLOWED)
+        if target.kind == "image" and not still:
+            raise InputError(f"{target.path} can hold one image, not a video", ALLOWED)
         if target.kind == "video" and still:
-            raise InputError(f"the driving video is one picture, which {target.path} is not for", "Use result.png")
+            raise InputError(f"the driving video is one image, which {target.path} is not for", "Use result.png")
         if not target._folder.is_dir():
             raise missing_folder(target.shown, target._folder)  # now, not after minutes of work
         if target.kind != "frames":
@@ -68,7 +68,7 @@ class Target:
         if suffix in VIDEOS_WRITTEN:
             return cls(path, "video")
         if suffix in IMAGES_WRITTEN:
-            return cls(path, "picture")
+            return cls(path, "image")
         raise unwritable(path)
 
     @property

@@ -24,7 +24,7 @@ def read_first_frame(path: Path) -> np.ndarray:
     image = read_image_or_none(path)
     if image is not None:
         return image
-    check_content(path, "picture")
+    check_content(path, "image")
     try:
         return next(open_clip(path, max_frames=1).frames()).image
     except InputError as error:

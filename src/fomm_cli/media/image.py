@@ -1,4 +1,4 @@
-"""One still picture: reading whatever people have, writing PNG and JPEG."""
+"""One still image: reading whatever people have, writing PNG and JPEG."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_image(path: Path) -> np.ndarray:
     """
     image = read_image_or_none(path)
     if image is None:
-        check_content(path, "picture")
+        check_content(path, "image")
         raise not_an_image(path)
     return image
 
@@ -57,7 +57,7 @@ def read_image_or_none(path: Path) -> np.ndarray | None:
     Raises:
         InputError: the file is missing or empty, or an image that is damaged or too large.
     """
-    check_file(path, "picture")
+    check_file(path, "image")
     with _pillow():
         with _damaged_otherwise(path):
             image = _open_or_none(path)
@@ -69,11 +69,11 @@ def read_image_or_none(path: Path) -> np.ndarray | None:
 
 def not_an_image(path: Path) -> InputError:
     """Build the error for a file that cannot be read as an image."""
-    return InputError(f"{path} is damaged or not a picture", "Give a PNG, JPEG, WebP, BMP, TIFF or GIF file.")
+    return InputError(f"{path} is damaged or not an image", "Give a PNG, JPEG, WebP, BMP, TIFF or GIF file.")
 
 
 def is_still_image(path: Path) -> bool:
-    """Whether the file is a picture with exactly one frame; False for videos and animated GIFs."""
+    """Whether the file is an image with exactly one frame; False for videos and animated GIFs."""
     try:
         with _pillow(), _open(path) as image:
             return image.format not in _ANIMATED_FORMATS or not getattr(image, "is_animated", False)
@@ -84,7 +84,7 @@ def is_still_image(path: Path) -> bool:
 
 
 def write_image(path: Path, frame: np.ndarray, metadata: dict[str, str]) -> None:
-    """Write a picture and what it is about.
+    """Write an image and what it is about.
 
     Args:
         path: ends in .png, .jpg or .jpeg.
@@ -97,7 +97,7 @@ def write_image(path: Path, frame: np.ndarray, metadata: dict[str, str]) -> None
     """
     suffix = path.suffix.lower()
     if suffix not in IMAGES_WRITTEN:
-        raise InputError(f"{path} is no picture name", f"End it in one of {' '.join(IMAGES_WRITTEN)}")
+        raise InputError(f"{path} is no image name", f"End it in one of {' '.join(IMAGES_WRITTEN)}")
     image = Image.fromarray(frame)
     try:
         if suffix == ".png":
@@ -165,7 +165,7 @@ def _is_deep_colour(image: Image.Image) -> bool:
 
 
 def _damaged_otherwise(path: Path) -> AbstractContextManager[None]:
-    return foreign_errors(f"{path} is damaged or incomplete", "Download or copy the picture again.")
+    return foreign_errors(f"{path} is damaged or incomplete", "Download or copy the image again.")
 
 
 Tile = tuple[slice, slice]

@@ -1,4 +1,4 @@
-"""Cutting regions out of pictures, and putting pictures back into them."""
+"""Cutting regions out of images, and putting images back into them."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from scipy.ndimage import gaussian_filter
 from fomm_cli.geometry import Region
 from fomm_cli.media.resize import Fit
 
-_FEATHER = 0.14  # of the region's side, over which the picture fades into the original
+_FEATHER = 0.14  # of the region's side, over which the image fades into the original
 _FIELD = 32  # pixels; the colour correction is no finer
 _SPREAD = 5.0  # pixels of the field, over which the difference at the rim is carried inwards
 
 
-def region_of(picture: np.ndarray, region: Region) -> np.ndarray:
-    """The pixels of a region; what lies outside the picture is its reflection.
+def region_of(image: np.ndarray, region: Region) -> np.ndarray:
+    """The pixels of a region; what lies outside the image is its reflection.
 
     Args:
-        picture: (H, W, 3).
+        image: (H, W, 3).
         region: may lie partly or wholly outside.
 
     Returns:
         (height, width, 3); a view where the region lies inside.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if region.left >= 0 and region.top >= 0 and region.right <= width and region.bottom <= height:
-        return picture[region.top : region.bottom, region.left : region.right]
+        return image[region.top : region.bottom, region.left : region.right]
     rows = _reflected(np.arange(region.top, region.bottom), height)
     columns = _reflected(np.arange(region.left, region.right), width)
-    reflected: np.ndarray = picture[rows[:, None], columns]
+    reflected: np.ndarray = image[rows[:, None], columns]
     return reflected
 
 
-def cropped(picture: np.ndarray, region: Region | None) -> np.ndarray:
-    """The pixels of a region, or the whole picture where there is none."""
-    return picture if region is None else region_of(picture, region)
+def cropped(image: np.ndarray, region: Region | None) -> np.ndarray:
+    """The pixels of a region, or the whole image where there is none."""
+    return image if region is None else region_of(image, region)
 
 
 def _reflected(index: np.ndarray, length: int) -> np.ndarray:
@@ -46,10 +46,10 @@ def _reflected(index: np.ndarray, length: int) -> np.ndarray:
 
 
 def fitted_region(shape: tuple[int, ...], size: tuple[int, int], fit: Fit) -> Region:
-    """The part of a picture that `fit_source` and `fit_frame` show, in the picture's pixels.
+    """The part of an image that `fit_source` and `fit_frame` show, in the image's pixels.
 
     Args:
-        shape: (H, W, ...) of the picture.
+        shape: (H, W, ...) of the image.
         size: (height, width) it is brought to.
         fit: how.
     """
@@ -63,32 +63,32 @@ def fitted_region(shape: tuple[int, ...], size: tuple[int, int], fit: Fit) -> Re
 
 
 class PasteBack:
-    """Puts animated pictures back into the region of the picture that they were cut from."""
+    """Puts animated images back into the region of the image that they were cut from."""
 
-    def __init__(self, picture: np.ndarray, region: Region, shown: np.ndarray) -> None:
+    def __init__(self, image: np.ndarray, region: Region, shown: np.ndarray) -> None:
         """Prepare what is the same for every frame.
 
         Args:
-            picture: the whole picture, uint8 (H, W, 3).
+            image: the whole image, uint8 (H, W, 3).
             region: the part that was animated, at least partly inside.
             shown: what the model was given of it, float32 (h, w, 3) in [0, 1].
         """
-        self._picture = picture
+        self._image = image
         self._region = region
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         self._inside = Region(
             left := max(0, region.left),
             top := max(0, region.top),
             min(width, region.right) - left,
             min(height, region.bottom) - top,
         )
-        self._mask = _soft_mask(region, picture.shape)
-        self._colours = _ColourMatch(shown, region, picture.shape)
+        self._mask = _soft_mask(region, image.shape)
+        self._colours = _ColourMatch(shown, region, image.shape)
 
     @property
     def mask(self) -> np.ndarray:
-        """How much of the animated picture shows at each pixel of the whole one, float32 (H, W) in [0, 1]."""
-        mask = np.zeros(self._picture.shape[:2], np.float32)
+        """How much of the animated image shows at each pixel of the whole one, float32 (H, W) in [0, 1]."""
+        mask = np.zeros(self._image.shape[:2], np.float32)
         mask[self._rows, self._columns] = self._mask[..., 0]
         return mask
 
@@ -101,11 +101,11 @@ class PasteBack:
         return slice(self._inside.left, self._inside.right)
 
     def __call__(self, animated: np.ndarray) -> np.ndarray:
-        """The whole picture with an animated one, uint8 (h, w, 3), in its region; bit-identical outside it."""
+        """The whole image with an animated one, uint8 (h, w, 3), in its region; bit-identical outside it."""
         region, inside = self._region, self._inside
         enlarged = _resize(self._colours(animated), (region.height, region.width))
         new = enlarged[inside.top - region.top :, inside.left - region.left :][: inside.height, : inside.width]
-        whole = self._picture.copy()
+        whole = self._image.copy()
         old = whole[self._rows, self._columns]
         whole[self._rows, self._columns] = np.rint(old + self._mask * (new.clip(0, 255) - old)).astype(np.uint8)
         return whole
@@ -121,7 +121,7 @@ class _ColourMatch:
         self._blurred_weight = _blur(self._weight)
 
     def __call__(self, animated: np.ndarray) -> np.ndarray:
-        """The animated picture, uint8 (h, w, 3), in the colours of the original, float32."""
+        """The animated image, uint8 (h, w, 3), in the colours of the original, float32."""
         if not self._weight.any():
             return animated.astype(np.float32)
         difference = self._shown - _resize(animated.astype(np.float32), (_FIELD, _FIELD))
@@ -135,10 +135,10 @@ def _blur(field: np.ndarray) -> np.ndarray:
 
 
 def _soft_mask(region: Region, shape: tuple[int, ...], *, whole: bool = False) -> np.ndarray:
-    """1 in the middle of a region, fading to 0 at those of its borders that lie inside the picture.
+    """1 in the middle of a region, fading to 0 at those of its borders that lie inside the image.
 
     Returns:
-        float32 (h, w, 1) for the part inside the picture, or for the whole region.
+        float32 (h, w, 1) for the part inside the image, or for the whole region.
     """
     rows = _ramp(region.top, region.bottom, shape[0], whole)
     columns = _ramp(region.left, region.right, shape[1], whole)
@@ -157,8 +157,8 @@ def _ramp(start: int, stop: int, length: int, whole: bool) -> np.ndarray:
     return np.asarray(ramp * ramp * (3 - 2 * ramp))
 
 
-def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Float32 (H, W, C) at another (height, width), smoothly."""
-    pixels = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(np.ascontiguousarray(image, np.float32)).permute(2, 0, 1)[None]
     resized = F.interpolate(pixels, size=size, mode="bicubic", antialias=True, align_corners=False)
     return resized[0].permute(1, 2, 0).numpy()

@@ -36,7 +36,7 @@ def fit_frame(frame: np.ndarray, size: Size, fit: Fit) -> np.ndarray:
 
 
 def fit_source(frame: np.ndarray, size: Size, fit: Fit) -> np.ndarray:
-    """Bring the source picture to the wanted size with the exact resize.
+    """Bring the source image to the wanted size with the exact resize.
 
     Args:
         frame: uint8 (H, W, 3).

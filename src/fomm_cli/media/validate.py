@@ -1,10 +1,10 @@
-"""What people hand over instead of a picture or a video, said in their words."""
+"""What people hand over instead of an image or a video, said in their words."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fomm_cli.errors import InputError
+from fomm_cli.errors import InputError, with_article
 from fomm_cli.files.kind import HEAD_BYTES, disguise
 from fomm_cli.files.limits import IMAGE_BYTES, VIDEO_PIXELS
 
@@ -37,19 +37,21 @@ def check_content(path: Path, wanted: str) -> None:
     """Refuse files that are something else in disguise, from their first bytes.
 
     Raises:
-        InputError: a web page, a Git LFS pointer, text, an SVG drawing or a HEIC picture.
+        InputError: a web page, a Git LFS pointer, text, an SVG drawing or a HEIC image.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if found := disguise(head):
         article = "an" if found.startswith("SVG") else "a"
-        raise InputError(f"{path} is {article} {found}, not a {wanted}", _MENDED_BY[found])
+        raise InputError(f"{path} is {article} {found}, not {with_article(wanted)}", _MENDED_BY[found])
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
-        raise InputError(f"{path} is a HEIC picture, which cannot be read here", "Convert it to PNG or JPEG.")
+        raise InputError(f"{path} is a HEIC image, which cannot be read here", "Convert it to PNG or JPEG.")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLISTS):
-        raise InputError(f"{path} is a playlist, which names other files, not a {wanted}", f"Give the {wanted} itself.")
+        raise InputError(
+            f"{path} is a playlist, which names other files, not {with_article(wanted)}", f"Give the {wanted} itself."
+        )
     if _is_text(head) and not head.startswith(b"YUV4MPEG2"):
-        raise InputError(f"{path} is a text file, not a {wanted}", f"Give a {wanted} file.")
+        raise InputError(f"{path} is a text file, not {with_article(wanted)}", f"Give {with_article(wanted)} file.")
 
 
 def _is_text(head: bytes) -> bool:

@@ -13,5 +13,5 @@ def bundled_checkpoint() -> Path:
 
 
 def sample() -> tuple[Path, Path]:
-    """A picture (Eileen Collins, NASA) and a driving video (Grace Hopper, made with fomm) for a first run."""
+    """An image (Eileen Collins, NASA) and a driving video (Grace Hopper, made with fomm) for a first run."""
     return ASSETS / "samples" / "source.png", ASSETS / "samples" / "driving.mp4"

@@ -1,7 +1,7 @@
 """Coordinates: grids, Gaussians around keypoints, warping.
 
 Coordinates are (x, y) in [-1, 1], -1 at the centre of the first pixel and 1 at the centre of the last. Sampling with
-``align_corners=True`` uses the same convention, so that an identity flow returns the picture.
+``align_corners=True`` uses the same convention, so that an identity flow returns the image.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ def gaussian_heatmaps(value: Tensor, height: int, width: int, variance: float) -
     return torch.exp(-0.5 * distance.square().sum(dim=-1) / variance)
 
 
-def warp(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
-    """Sample `picture` where `flow` points, bilinearly, zero outside.
+def warp(image: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
+    """Sample `image` where `flow` points, bilinearly, zero outside.
 
     Args:
-        picture: shape (1 or B, C, H, W).
+        image: shape (1 or B, C, H, W).
         flow: backward flow, shape (B, h, w, 2): for each target pixel, where it comes from.
-        align_corners: whether -1 and 1 mean the centres of the border pixels or the outer edges of the picture.
+        align_corners: whether -1 and 1 mean the centres of the border pixels or the outer edges of the image.
 
     Returns:
         Shape (B, C, h, w).
     """
-    picture = picture.expand(flow.shape[0], -1, -1, -1)
-    dtype = torch.promote_types(picture.dtype, flow.dtype)  # half a flow's digits would be pixels
-    return F.grid_sample(picture.to(dtype), flow.to(dtype), mode="bilinear", align_corners=align_corners)
+    image = image.expand(flow.shape[0], -1, -1, -1)
+    dtype = torch.promote_types(image.dtype, flow.dtype)  # half a flow's digits would be pixels
+    return F.grid_sample(image.to(dtype), flow.to(dtype), mode="bilinear", align_corners=align_corners)
 
 
 def full_precision(like: Tensor) -> torch.autocast:

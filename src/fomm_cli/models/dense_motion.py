@@ -55,7 +55,7 @@ class DenseMotionNetwork(nn.Module):
         """Predict the flow from driving to source.
 
         Args:
-            source: the source at the working size, `self.down(picture)`, shape (1 or B, 3, h, w).
+            source: the source at the working size, `self.down(image)`, shape (1 or B, 3, h, w).
             kp_source: keypoints of the source, 1 or B.
             kp_driving: keypoints that the source is to take, B.
         """

@@ -25,7 +25,7 @@ class EncodedSource:
     Attributes:
         features: bottleneck features, shape (1 or B, C, H / 2^d, W / 2^d) for d down-sampling blocks.
         thumbnail: the source at the working size of the dense-motion network, shape (1 or B, 3, h, w).
-        skips: what the decoder sees beside the bottleneck, the picture first, then the features of every scale, the
+        skips: what the decoder sees beside the bottleneck, the image first, then the features of every scale, the
             finest first; empty for the published networks.
     """
 
@@ -93,15 +93,15 @@ class Generator(nn.Module):
 
         Returns:
             The bottleneck features (B, C, H / 2^d, W / 2^d); with skips, also the features of every scale, the
-            coarsest first, then the picture and its logits (B, 3, H, W).
+            coarsest first, then the image and its logits (B, 3, H, W).
         """
         features = _masked(self.warp(source.features, motion), motion)
         if not self.skips:
             return (features,)
-        picture = self.warp(source.skips[0], motion)
-        logits = torch.logit(picture.float(), _LOGIT_MARGIN)
+        image = self.warp(source.skips[0], motion)
+        logits = torch.logit(image.float(), _LOGIT_MARGIN)
         levels = (_masked(self.warp(level, motion), motion) for level in reversed(source.skips[1:]))
-        return (features, *levels, _masked(picture, motion), _masked(logits, motion))
+        return (features, *levels, _masked(image, motion), _masked(logits, motion))
 
     def decode_warped(self, features: Tensor, *skips: Tensor) -> Tensor:
         """The layers after the warping, from what `warped` returns to RGB in [0, 1], shape (B, 3, H, W)."""
@@ -112,16 +112,16 @@ class Generator(nn.Module):
                 out = _joined(out, skips[level])
         if not self.skips:
             return torch.sigmoid(self.final(out))
-        *_, picture, logits = skips
+        *_, image, logits = skips
         # where nothing is hidden and to correct, the warped source comes out as sharp as it is
-        return torch.sigmoid(self.final(_joined(out, picture)) + logits)
+        return torch.sigmoid(self.final(_joined(out, image)) + logits)
 
-    def warp(self, picture: Tensor, motion: DenseMotion) -> Tensor:
-        """Warp a picture or feature map (1 or B, C, H, W) by the flow, resized to fit; returns (B, C, H, W)."""
-        height, width = picture.shape[2:]
+    def warp(self, image: Tensor, motion: DenseMotion) -> Tensor:
+        """Warp an image or feature map (1 or B, C, H, W) by the flow, resized to fit; returns (B, C, H, W)."""
+        height, width = image.shape[2:]
         # pixels that are to stay sharp must not be moved by the resizing
         flow = resize_flow(motion.deformation, height, width, align_corners=self.skips)
-        return warp(picture, flow, align_corners=self.align_corners)
+        return warp(image, flow, align_corners=self.align_corners)
 
     def forward(self, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> Tensor:
         """Encode and decode in one go; returns RGB in [0, 1], shape (B, 3, H, W)."""
@@ -135,8 +135,8 @@ def _joined(features: Tensor, skip: Tensor) -> Tensor:
     return torch.cat((features, skip.contiguous(memory_format=torch.channels_last) if laid_out else skip), dim=1)
 
 
-def _masked(picture: Tensor, motion: DenseMotion) -> Tensor:
-    """A warped picture or feature map (B, C, H, W), faded to zero where the source does not show what is needed."""
+def _masked(image: Tensor, motion: DenseMotion) -> Tensor:
+    """A warped image or feature map (B, C, H, W), faded to zero where the source does not show what is needed."""
     if motion.occlusion_map is None:
-        return picture
-    return picture * F.interpolate(motion.occlusion_map, size=picture.shape[2:], mode="bilinear", align_corners=False)
+        return image
+    return image * F.interpolate(motion.occlusion_map, size=image.shape[2:], mode="bilinear", align_corners=False)

@@ -32,19 +32,19 @@ class KPDetector(nn.Module):
             self.jacobian.bias = nn.Parameter(torch.tensor([1.0, 0, 0, 1] * maps))  # training starts from the identity
         self.temperature = params.temperature
 
-    def forward(self, picture: Tensor) -> KeyPoints:
+    def forward(self, image: Tensor) -> KeyPoints:
         """Detect keypoints.
 
         Args:
-            picture: RGB in [0, 1], shape (B, 3, H, W).
+            image: RGB in [0, 1], shape (B, 3, H, W).
 
         Returns:
             Positions (B, K, 2) and Jacobians (B, K, 2, 2) or None.
         """
-        features = self.predictor(self.down(picture))
+        features = self.predictor(self.down(image))
         jacobians = None if self.jacobian is None else self.jacobian(features).float()
         scores = self.kp(features).float()
-        with full_precision(picture):
+        with full_precision(image):
             return self._average(scores, jacobians)
 
     def _average(self, scores: Tensor, jacobians: Tensor | None) -> KeyPoints:

@@ -30,13 +30,13 @@ class AntiAliasDownsample(nn.Module):
         self.stride = int(1 / scale_factor)
         self.radius = radius
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """Blur and down-sample."""
-        return F.conv2d(picture, self.weight, stride=self.stride, padding=self.radius, groups=self.weight.shape[0])
+        return F.conv2d(image, self.weight, stride=self.stride, padding=self.radius, groups=self.weight.shape[0])
 
 
 def downsampling(channels: int, scale_factor: float) -> nn.Module:
-    """The layer that brings a picture to the working size of a network."""
+    """The layer that brings an image to the working size of a network."""
     return nn.Identity() if scale_factor == 1 else AntiAliasDownsample(channels, scale_factor)
 
 

@@ -51,13 +51,13 @@ class Networks:
             return
         fold_batch_norms(self.generator)
         if device.type == "cpu":
-            # as pictures come; otherwise every call lays them out anew. Narrow layers would be rounded otherwise
+            # as images come; otherwise every call lays them out anew. Narrow layers would be rounded otherwise
             convolutions = (layer for layer in self.kp_detector.modules() if isinstance(layer, nn.Conv2d))
             lay_channels_last(*(layer for layer in convolutions if layer.in_channels >= WIDE))
 
 
 def fold_batch_norms(generator: Generator) -> None:
-    """Merge batch norms into the convolutions before them, in place; the pictures stay the same."""
+    """Merge batch norms into the convolutions before them, in place; the images stay the same."""
     for name, module in generator.named_modules():
         if name.startswith("dense_motion_network"):
             continue

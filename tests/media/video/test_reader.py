@@ -308,7 +308,7 @@ def test_whole_files_are_not_called_damaged(tmp_path: Path, suffix: str, caplog:
         ("a.mp4", b"<html><head></head></html>", "is a web page, not a video"),
         ("a.mp4", b"#EXTM3U\nhttp://127.0.0.1:9/x.ts\n", "is a text file"),
         ("a.mp4", bytes(range(256)) * 20, "is damaged or not a video"),
-        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC picture"),
+        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC image"),
     ],
 )
 def test_what_is_no_video_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -320,7 +320,7 @@ def test_what_is_no_video_is_named(tmp_path: Path, name: str, content: bytes, me
 def test_other_things_than_videos(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="does not exist"):
         open_clip(tmp_path / "missing.mp4")
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="holds no images"):
         open_clip(tmp_path)
     ffmpeg("-f", "lavfi", "-i", "sine=d=1", tmp_path / "sound.m4a")
     with pytest.raises(InputError, match="holds sound but no video"):
@@ -382,7 +382,7 @@ def test_folder_range_and_rate(tmp_path: Path) -> None:
 
 def test_folder_without_readable_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="None of the pictures in"):
+    with pytest.raises(InputError, match="None of the images in"):
         open_clip(tmp_path)
 
 

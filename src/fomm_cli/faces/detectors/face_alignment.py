@@ -49,11 +49,11 @@ class Detector:
 
         self._aligner = FaceAlignment(LandmarksType.TWO_D, flip_input=True, device=device, compile=False)
 
-    def detect(self, picture: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray) -> list[Face]:
         """The faces in uint8 (H, W, 3), the largest first."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "no faces": an empty list says it too
-            points, _, boxes = self._aligner.get_landmarks(picture, return_bboxes=True)
+            points, _, boxes = self._aligner.get_landmarks(image, return_bboxes=True)
         found = [
             Face(Box(*map(float, box[:4])), np.asarray(landmarks, np.float64))
             for box, landmarks in zip(boxes or (), points or (), strict=True)

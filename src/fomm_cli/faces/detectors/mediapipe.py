@@ -50,27 +50,27 @@ class Detector:
         self._cascade = CascadeDetector()
         with _silenced():
             self._landmarker = _create(str(path))
-            self._faces_in(np.zeros((64, 64, 3), np.uint8))  # it prints warnings at its first picture
+            self._faces_in(np.zeros((64, 64, 3), np.uint8))  # it prints warnings at its first image
 
-    def detect(self, picture: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray) -> list[Face]:
         """The faces in uint8 (H, W, 3), the largest first."""
-        faces = self._faces_in(picture)
+        faces = self._faces_in(image)
         if not faces:
-            for candidate in self._cascade.detect(picture):
-                closer = self._close_up(picture, candidate.box)
+            for candidate in self._cascade.detect(image):
+                closer = self._close_up(image, candidate.box)
                 faces += [face for face in closer if all(face.box.iou(other.box) < _SAME_FACE for other in faces)]
         return largest_first(faces)
 
-    def _close_up(self, picture: np.ndarray, box: Box) -> list[Face]:
-        part, left, top = surroundings(picture, box)
+    def _close_up(self, image: np.ndarray, box: Box) -> list[Face]:
+        part, left, top = surroundings(image, box)
         found = [moved(face, left, top) for face in self._faces_in(part)]
         return [face for face in found if face.box.iou(box) >= _SAME_FACE]
 
-    def _faces_in(self, picture: np.ndarray) -> list[Face]:
+    def _faces_in(self, image: np.ndarray) -> list[Face]:
         from mediapipe import Image, ImageFormat
 
-        height, width = picture.shape[:2]
-        found = self._landmarker.detect(Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(picture)))
+        height, width = image.shape[:2]
+        found = self._landmarker.detect(Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(image)))
         faces = []
         for marks, shapes, matrix in zip(
             found.face_landmarks, found.face_blendshapes, found.facial_transformation_matrixes, strict=True

@@ -1,4 +1,4 @@
-"""The driving video's sound under the rendered picture, joined by the ffmpeg program."""
+"""The driving video's sound under the rendered image, joined by the ffmpeg program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENCODERS = {
     ".mov": ("-c:a", "aac", "-b:a", "192k"),
     ".webm": ("-c:a", "libopus", "-b:a", "128k"),
 }
-# WebM cannot hide what was read before the start, as MP4 can: it would move the picture.
+# WebM cannot hide what was read before the start, as MP4 can: it would move the image.
 _COPY = ("-c:a", "copy", "-copypriorss:a", "0")
 _TIMEOUT = 3600  # seconds; far beyond what copying takes, so that nothing waits for ever
 
@@ -48,11 +48,11 @@ def audio_codec(path: Path) -> str | None:
 def audio_command(
     ffmpeg: str, rendered: Path, driving: Path, target: Path, start: Fraction, duration: Fraction, codec: str
 ) -> list[str]:
-    """Build the command line that joins picture and sound.
+    """Build the command line that joins image and sound.
 
     Args:
         ffmpeg: the program.
-        rendered: the silent video; its picture and metadata are copied as they are.
+        rendered: the silent video; its image and metadata are copied as they are.
         driving: the file with the sound.
         target: the file to write.
         start: where the sound begins, in seconds on the driving file's own clock.
@@ -65,7 +65,7 @@ def audio_command(
     return [
         *(ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
         *("-i", f"file:{rendered}"),
-        # Without its picture, the driving file is searched for its nearest sound packet, not its nearest key frame.
+        # Without its image, the driving file is searched for its nearest sound packet, not its nearest key frame.
         *("-vn", "-seek_timestamp", "1", "-ss", _decimal(start), "-t", _decimal(duration)),
         *(word for name, value in CONTAINER_OPTIONS.items() for word in (f"-{name}", value)),
         *("-i", f"file:{driving}"),

@@ -1,4 +1,4 @@
-"""One video file through FFmpeg: opening, probing, and every picture that can be decoded."""
+"""One video file through FFmpeg: opening, probing, and every frame that can be decoded."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Probe:
     """What the first packets of a video tell.
 
     Attributes:
-        picture: the first that can be decoded.
+        frame: the first that can be decoded.
         timing: of the video stream.
         timed: whether the container stores times at all.
         frame_count: as declared, counted in short files that declare none, None if neither is known.
     """
 
-    picture: av.VideoFrame
+    frame: av.VideoFrame
     timing: Timing
     timed: bool
     frame_count: int | None
@@ -62,7 +62,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file with its main video stream, ready to decode.
 
     Raises:
-        InputError: it is no video, damaged beyond opening, without pictures or too large.
+        InputError: it is no video, damaged beyond opening, without frames or too large.
     """
     try:
         # The prefix keeps names such as "a:b.mp4" from being taken for an address.
@@ -112,42 +112,42 @@ def probe(path: Path) -> tuple[Probe, bool]:
     """Read the first packets of a video; also return whether it carries sound.
 
     Raises:
-        InputError: as :func:`opened`, or no picture can be decoded.
+        InputError: as :func:`opened`, or no frame can be decoded.
     """
     check_file(path, "video")
     check_content(path, "video")
     with opened(path) as (container, stream):
         decode = _decoder(stream)
-        picture: av.VideoFrame | None = None
+        frame: av.VideoFrame | None = None
         packets: list[tuple[int | None, int | None]] = []
         whole = False
         for packet in _packets(container, stream, Damage()):
             whole = _is_flush(packet)
             if not whole and not packet.is_discard:
                 packets.append((packet.pts, packet.duration))
-            if picture is None:
-                picture = next(iter(_decode_or_note(decode, packet, Damage())), None)
+            if frame is None:
+                frame = next(iter(_decode_or_note(decode, packet, Damage())), None)
             elif len(packets) >= _PROBED_PACKETS:
                 break
-        if picture is None:
+        if frame is None:
             raise _undecodable(path)
-        timing, timed = _timing(stream, picture, packets)
+        timing, timed = _timing(stream, frame, packets)
         count = len(packets) if whole and not stream.frames else _declared_frames(container, stream, timing.rate)
-        return Probe(picture, timing, timed, count), bool(container.streams.audio)
+        return Probe(frame, timing, timed, count), bool(container.streams.audio)
 
 
 def _timing(
-    stream: VideoStream, picture: av.VideoFrame, packets: list[tuple[int | None, int | None]]
+    stream: VideoStream, frame: av.VideoFrame, packets: list[tuple[int | None, int | None]]
 ) -> tuple[Timing, bool]:
     tick = stream.time_base or Fraction(1, 1000)
     claims = (stream.average_rate, stream.base_rate, stream.guessed_rate)
     declared = [rate for rate in claims if rate and rate <= _FASTEST_RATE]
-    if picture.pts is None:
+    if frame.pts is None:
         duration = next((duration for _, duration in packets if duration), None)
         rate = 1 / (duration * tick) if duration else (declared or [DEFAULT_RATE])[-1]
         return Timing(rate, None, Fraction(0), tick), False
-    times = [pts * tick for pts, _ in packets if pts is not None and pts >= picture.pts]
-    return judge_timing([picture.pts * tick, *times], tick, declared), True
+    times = [pts * tick for pts, _ in packets if pts is not None and pts >= frame.pts]
+    return judge_timing([frame.pts * tick, *times], tick, declared), True
 
 
 def _declared_frames(container: InputContainer, stream: VideoStream, rate: Fraction) -> int | None:
@@ -156,8 +156,8 @@ def _declared_frames(container: InputContainer, stream: VideoStream, rate: Fract
     return round(container.duration * rate / av.time_base) if container.duration else None
 
 
-def pictures(path: Path, start: Fraction, damage: Damage) -> Iterator[av.VideoFrame]:
-    """Decode every picture that can be decoded, in order of display, and note damage.
+def decoded_frames(path: Path, start: Fraction, damage: Damage) -> Iterator[av.VideoFrame]:
+    """Decode every frame that can be decoded, in order of display, and note damage.
 
     Args:
         path: the video.
@@ -172,9 +172,9 @@ def pictures(path: Path, start: Fraction, damage: Damage) -> Iterator[av.VideoFr
                 return
         decode = _decoder(stream)
         for packet in _packets(container, stream, damage):
-            for picture in _decode_or_note(decode, packet, damage):
-                check_frame_size(path, picture.width, picture.height)
-                yield picture
+            for frame in _decode_or_note(decode, packet, damage):
+                check_frame_size(path, frame.width, frame.height)
+                yield frame
         damage.incomplete |= container.format.name == "gif" and not _has_gif_trailer(path)
 
 

@@ -1,4 +1,4 @@
-"""Frames of a driving video, folder or picture, one at a time, with their exact times."""
+"""Frames of a driving video, folder or image, one at a time, with their exact times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fomm_cli.files.inputs import check_exists
 from fomm_cli.files.kind import Kind, identify
 from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.image import is_still_image, read_image
-from fomm_cli.media.video.decoder import Damage, pictures, probe
+from fomm_cli.media.video.decoder import Damage, decoded_frames, probe
 from fomm_cli.media.video.frame import Frame, Moment
 from fomm_cli.media.video.pixels import display_matrix, upright_rgb
 from fomm_cli.media.video.timing import DEFAULT_RATE
@@ -37,12 +37,12 @@ class ClipInfo:
     """What is known of a clip before its frames are read.
 
     Attributes:
-        width: of the upright picture, in pixels.
-        height: of the upright picture, in pixels.
+        width: of the upright image, in pixels.
+        height: of the upright image, in pixels.
         rate: frames per second, exact for constant rates, the average for variable ones.
         frame_count: estimate of the frames that will come, None if unknown.
         has_audio: whether the file carries sound.
-        still: whether the source is one single picture.
+        still: whether the source is one single image.
     """
 
     width: int
@@ -107,7 +107,7 @@ class Clip:
     """The kept frames of a source, which can be read several times.
 
     Attributes:
-        path: the video, folder or picture.
+        path: the video, folder or image.
         name: the path, for messages.
         info: size, rate and the number of kept frames.
         offset: of the first kept frame in seconds on the file's own clock (where its sound has to start);
@@ -184,7 +184,7 @@ def open_clip(
     max_frames: int | None = None,
     rate: Fraction | None = None,
 ) -> Clip:
-    """Open a video, a folder of frames or a still picture.
+    """Open a video, a folder of frames or a still image.
 
     Args:
         path: what to read.
@@ -227,7 +227,7 @@ def _seconds(value: float) -> Fraction:
 
 
 class StillSource:
-    """One picture as a clip of one frame."""
+    """One image as a clip of one frame."""
 
     origin = Fraction(0)
 
@@ -237,12 +237,12 @@ class StillSource:
         self.info = ClipInfo(width, height, rate, 1, has_audio=False, still=True)
 
     def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:  # noqa: ARG002 - the one frame is whole
-        """Yield the picture."""
+        """Yield the image."""
         yield Shot(Fraction(0), 1 / self.info.rate, lambda: self._image)
 
 
 class FolderSource:
-    """The pictures of a folder, in the order people number them."""
+    """The images of a folder, in the order people number them."""
 
     origin = Fraction(0)
 
@@ -250,12 +250,12 @@ class FolderSource:
         self._paths = _frame_paths(folder)
         first = next((image for image in map(_read_or_none, self._paths) if image is not None), None)
         if first is None:
-            raise InputError(f"None of the pictures in {folder} can be read", "Copy or export the frames again.")
+            raise InputError(f"None of the images in {folder} can be read", "Copy or export the frames again.")
         height, width = first.shape[:2]
         self.info = ClipInfo(width, height, rate, len(self._paths), has_audio=False, still=False)
 
     def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
-        """Yield the pictures; one that cannot be read leaves a gap."""
+        """Yield the images; one that cannot be read leaves a gap."""
 
         def render(path: Path) -> np.ndarray | None:
             image = _read_or_none(path)
@@ -275,7 +275,7 @@ def _frame_paths(folder: Path) -> list[Path]:
         raise InputError(f"{folder} cannot be read: {error.strerror}", "Check its permissions.") from error
     paths = [path for path in entries if path.suffix.lower() in IMAGES_READ and not path.name.startswith(".")]
     if not paths:
-        raise InputError(f"{folder} holds no pictures ({' '.join(IMAGES_READ)})", "Name a video or a folder of frames.")
+        raise InputError(f"{folder} holds no images ({' '.join(IMAGES_READ)})", "Name a video or a folder of frames.")
     return sorted(paths, key=_natural_key)
 
 
@@ -299,8 +299,8 @@ class VideoSource:
         self._path = path
         found, has_audio = probe(path)
         self._timing, self._timed = found.timing, found.timed
-        self._turn = display_matrix(found.picture)
-        height, width = upright_rgb(found.picture, VideoReformatter(), self._turn).shape[:2]
+        self._turn = display_matrix(found.frame)
+        height, width = upright_rgb(found.frame, VideoReformatter(), self._turn).shape[:2]
         self.origin = self._timing.origin
         self.info = ClipInfo(width, height, self._timing.rate, found.frame_count, has_audio=has_audio, still=False)
 
@@ -319,16 +319,16 @@ class VideoSource:
     def _decode(self, begin: Fraction, damage: Damage) -> Iterator[Shot]:
         reformatter = VideoReformatter()
         previous: Fraction | None = None
-        for picture in pictures(self._path, begin + self.origin if begin else begin, damage):
-            time, duration = self._times(picture, previous)
+        for frame in decoded_frames(self._path, begin + self.origin if begin else begin, damage):
+            time, duration = self._times(frame, previous)
             previous = time
-            yield Shot(time, duration, partial(upright_rgb, picture, reformatter, self._turn))
+            yield Shot(time, duration, partial(upright_rgb, frame, reformatter, self._turn))
 
-    def _times(self, picture: av.VideoFrame, previous: Fraction | None) -> tuple[Fraction, Fraction | None]:
+    def _times(self, frame: av.VideoFrame, previous: Fraction | None) -> tuple[Fraction, Fraction | None]:
         """Return time since the first frame and duration; times that are missing or go back follow the rate."""
         tick = self._timing.tick
-        duration = self._timing.unrounded(picture.duration * tick) if picture.duration else None
-        time = None if picture.pts is None else self._timing.since_origin(picture.pts * tick)
+        duration = self._timing.unrounded(frame.duration * tick) if frame.duration else None
+        time = None if frame.pts is None else self._timing.since_origin(frame.pts * tick)
         if time is None or (previous is not None and time <= previous):
             time = Fraction(0) if previous is None else previous + 1 / self._timing.rate
         return time, duration

@@ -22,7 +22,7 @@ def trim_command(
     Args:
         video: to cut from.
         target: the file to write.
-        region: of the upright picture, inside it.
+        region: of the upright image, inside it.
         size: (width, height) of the clip.
         start: seconds on the video's own clock.
         duration: in seconds.

@@ -1,4 +1,4 @@
-"""Writing rendered frames as a video, an animated GIF or numbered pictures, with their exact times."""
+"""Writing rendered frames as a video, an animated GIF or numbered images, with their exact times."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def open_writer(
     """Choose the writer for ``target`` by its suffix.
 
     Args:
-        target: ``.mp4 .mov .webm .gif``, one picture, or a frame pattern such as ``folder/%05d.png``.
+        target: ``.mp4 .mov .webm .gif``, one image, or a frame pattern such as ``folder/%05d.png``.
         size: (height, width) of every frame.
         rate: frames per second, nominal if the times vary.
         metadata: texts to store in the file, such as ``title`` and ``comment``.
@@ -85,7 +85,7 @@ def open_writer(
     """
     suffix = target.suffix.lower()
     if suffix in IMAGES_WRITTEN:
-        return PictureWriter(target, metadata)
+        return ImageWriter(target, metadata)
     if suffix not in VIDEOS_WRITTEN:
         raise unwritable(target)
     rate = rate.limit_denominator(max(1, int(_LARGEST_NUMERATOR / rate)))
@@ -136,8 +136,8 @@ class _Writer:
         """Let go of the file, whatever state it is in."""
 
 
-class PictureWriter(_Writer):
-    """Numbered pictures, from 0; their times are given up."""
+class ImageWriter(_Writer):
+    """Numbered images, from 0; their times are given up."""
 
     def __init__(self, pattern: Path, metadata: dict[str, str]) -> None:
         super().__init__(pattern)
@@ -145,7 +145,7 @@ class PictureWriter(_Writer):
         self._count = 0
 
     def write(self, image: np.ndarray, time: Fraction, duration: Fraction | None = None) -> None:  # noqa: ARG002
-        """Write the next picture."""
+        """Write the next image."""
         write_image(frame_path(self._target, self._count), image, self._metadata)
         self._count += 1
 
