@@ -35,6 +35,7 @@ from fomm_cli.commands import (
     score,
     study,
     train,
+    web,
 )
 from fomm_cli.commands.terminal import MessageHandler, coloured, write_line
 from fomm_cli.errors import FommError, InputError, is_out_of_memory, one_line
@@ -60,6 +61,7 @@ COMMANDS = (
     score,
     study,
     train,
+    web,
 )
 
 EXIT_INTERRUPTED = 130

@@ -1,0 +1,115 @@
+"""What requests of the API ask for, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from fomm_cli.animation.options import AnimateJob
+from fomm_cli.errors import InputError
+
+ANIMATE_OPTIONS = frozenset({
+    "relative", "adapt_scale", "find_best_frame", "best_frame", "motion_scale", "smooth", "start", "end", "max_frames",
+    "fit", "crop", "face", "face_at", "face_backend", "paste_back", "audio", "crf", "engine", "precision",
+})  # fmt: skip
+"""The options of `fomm animate` that a request may set, by their names on the command line."""
+
+_ANIMATE = TypeAdapter(AnimateJob)
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CheckRequest(_Request):
+    """Judge a source; ids of files, and which face is meant."""
+
+    source: str
+    driving: str | None = None
+    face: int | None = None
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+
+
+class AnimateRequest(_Request):
+    """Animate a source; ids of files or motions, and options."""
+
+    kind: Literal["animate"] = "animate"
+    source: str
+    driving: str
+    model: str | None = None
+    format: Literal["mp4", "webm", "gif"] = "mp4"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScoreRequest(_Request):
+    """Score the result of a job."""
+
+    kind: Literal["score"]
+    job: str
+
+
+class LiveStart(_Request):
+    """Begin a live session."""
+
+    avatars: list[str] = Field(min_length=1, max_length=30)
+    motion_scale: float = Field(1.0, ge=0, le=10)
+
+
+class LiveCommand(_Request):
+    """Change a live session."""
+
+    command: Literal["take_reference", "find_reference", "switch_avatar", "motion_scale"]
+    value: float = 0.0
+
+
+Request = TypeVar("Request", bound=BaseModel)
+
+_JOB: TypeAdapter[AnimateRequest | ScoreRequest] = TypeAdapter(AnimateRequest | ScoreRequest)
+
+
+def job_request(body: bytes) -> AnimateRequest | ScoreRequest:
+    """Read a request to start a job.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return _JOB.validate_json(body)
+    except ValidationError as error:
+        raise _explained(error) from error
+
+
+def read_request(model: type[Request], body: bytes | str) -> Request:
+    """Read a request.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _explained(error) from error
+
+
+def animate_job(options: Mapping[str, Any], files: Mapping[str, Path | str | None]) -> AnimateJob:
+    """Return the job that the options of a request and the files of the server make.
+
+    Raises:
+        InputError: there is no such option, or it has an impossible value.
+    """
+    unknown = sorted(set(options) - ANIMATE_OPTIONS)
+    if unknown:
+        raise InputError(f"there is no option {unknown[0]!r}", f"Options: {', '.join(sorted(ANIMATE_OPTIONS))}")
+    try:
+        return _ANIMATE.validate_python({**options, **files})
+    except ValidationError as error:
+        raise _explained(error) from error
+
+
+def _explained(error: ValidationError) -> InputError:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return InputError(f"{place or 'the request'}: {first['msg']}", "See docs/web.md")
