@@ -14,7 +14,7 @@ from PIL import Image
 
 from conftest import REPOSITORY
 from fomm_cli import Animator
-from fomm_cli.engines.engine import MOST_WORKERS
+from fomm_cli.engines.engine import MOST_WORKERS, Decoded
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.models.bundled import bundled_checkpoint, sample
 from support.parity_data import PARITY
@@ -98,6 +98,34 @@ def test_out_of_memory_halves_the_batch(limit: int, batches: list[int]) -> None:
     assert small.batches == batches
     assert [frame.image.shape for frame in animated] == [frame.shape for frame in frames]
     assert all(frame.keypoints is not None and frame.keypoints.shape == (10, 2) for frame in animated)
+
+
+def test_a_step_gives_the_frame_that_a_video_gives(animator: Animator) -> None:
+    animation = animator.start(INPUTS["source_256"], INPUTS["driving"][0])
+    frames = [frame.image for frame in animation.frames(animator.batches(INPUTS["driving"]))]
+    for driving, expected in zip(INPUTS["driving"], frames, strict=True):
+        assert np.abs(animation.step(driving).astype(int) - expected).max() <= 1
+
+
+def test_decoded_frames_come_with_the_motion_that_made_them(animator: Animator) -> None:
+    """The flow is that of the dense-motion network, and what is refined from it is what is shown."""
+    seen: list[Decoded] = []
+
+    def refine(decoded: Decoded) -> torch.Tensor:
+        seen.append(decoded)
+        return torch.nn.functional.interpolate(decoded.frames, scale_factor=2.0)
+
+    animation = animator.start(INPUTS["source_256"], INPUTS["driving"][0], refine=refine)
+    image = animation.step(INPUTS["driving"][1])
+    assert image.shape == (512, 512, 3)
+    (decoded,) = seen
+    np.testing.assert_array_equal(image[::2, ::2], image[1::2, 1::2])
+    generator = animator.networks.generator
+    encoded = generator.encode(animator.to_tensor(INPUTS["source_256"][None]))
+    transferred = animation.transfer(animation.detect(INPUTS["driving"][1][None]))
+    motion = generator.motion(encoded, animation.keypoints, transferred)
+    torch.testing.assert_close(decoded.flow, motion.deformation, rtol=0, atol=1e-5)
+    torch.testing.assert_close(decoded.occlusion_map, motion.occlusion_map, rtol=0, atol=1e-5)
 
 
 def test_out_of_memory_with_one_frame_says_what_to_do() -> None:

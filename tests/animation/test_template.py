@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from fomm_cli import Animator
+from fomm_cli.animation.driving import VideoDriving
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.animation.template import MotionTemplate
+from fomm_cli.animation.template import MotionTemplate, check_fits
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import plan
 from fomm_cli.batch.pool import Unit
@@ -20,6 +22,7 @@ from fomm_cli.batch.worker import PairWorker
 from fomm_cli.cli import main
 from fomm_cli.errors import InputError
 from fomm_cli.files.hashing import sha256_of
+from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.bundled import sample
 from support.batch_helpers import CHECKPOINT, CONFIG, MODEL, WEIGHTS
 from support.media_helpers import ffmpeg
@@ -111,6 +114,17 @@ def test_saving_and_loading_lose_nothing(template: Path, tmp_path: Path) -> None
     again = MotionTemplate.load(tmp_path / "again")
     assert torch.equal(again.keypoints.value, first.keypoints.value)
     assert replace(again, keypoints=first.keypoints, name=first.name) == first
+
+
+def test_a_template_of_version_0_1_0_is_still_read() -> None:
+    """It was extracted by that version from the first frames of the sample, with the weights of the parity data."""
+    old = MotionTemplate.load(Path(__file__).with_name("motion-0.1.0.npz"))
+    animator = Animator.load(CHECKPOINT, CONFIG, device="cpu")
+    check_fits(old, animator)
+    driving = VideoDriving(open_clip(sample()[1], max_frames=4), animator, "stretch")
+    new = driving.record()
+    assert (old.timeline, old.rate, old.size, old.crop) == (new.timeline, new.rate, new.size, None)
+    torch.testing.assert_close(old.keypoints.value, new.keypoints.value, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(
