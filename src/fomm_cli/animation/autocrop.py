@@ -1,4 +1,4 @@
-"""Where the source and the driving video are cropped to their faces (`--crop`)."""
+"""Choose where the source and the driving video are cropped to their faces (`--crop`)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LOOKS = 10  # a second, to follow the face that it is cropped to
 
 
 def choose_source_crop(job: SourceOptions, config: Config, device: str, image: np.ndarray) -> Region | None:
-    """The square about the face that takes the place of the source image; None to leave it whole.
+    """Choose the square around the face that replaces the source image; None to leave it whole.
 
     Args:
         job: what is asked for.

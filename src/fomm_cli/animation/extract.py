@@ -1,4 +1,4 @@
-"""`fomm motion extract`: from a driving video to a motion template."""
+"""`fomm motion extract`: write the motion of a driving video as a motion template."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fomm_cli.runtime.device import prepare_process
 
 @dataclass(frozen=True)
 class ExtractResult:
-    """What was extracted.
+    """The result of `fomm motion extract`.
 
     Attributes:
         path: of the template.
@@ -37,7 +37,7 @@ class ExtractResult:
 
 
 def extract(job: ExtractJob, progress: Progress = silent) -> ExtractResult:
-    """Do the job.
+    """Detect the keypoints of a driving video and write them as a motion template.
 
     Raises:
         FommError: what went wrong, and what to do.

@@ -1,4 +1,4 @@
-"""Layers that give the same with less work, for CPUs. They compute one image at a time."""
+"""Layers that compute the same with less work on a CPU, one image at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fomm_cli.models.layers import WIDE, ResBlock, UpBlock, lay_channels_last
 
-_HEAVY_CHANNELS = 512  # with few pixels, so many take their time for weights
+_HEAVY_CHANNELS = 512  # with few pixels and so many channels, reading the weights takes most of the time
 _FEW_PIXELS = 12 * 12
 _LARGE_KERNEL = 7  # rows of a smaller one, or of fewer channels, gain nothing
 _HEAD_CHANNELS = 16
@@ -34,9 +34,9 @@ _OUTPUT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4,
 
 
 class WinogradConv2d(nn.Module):
-    """What a 3x3 convolution with a border of one pixel computes, rounded otherwise: (1, C, H, W) -> (1, C', H, W).
+    """A 3x3 convolution with a border of one pixel by Winograd's algorithm, (1, C, H, W) -> (1, C', H, W).
 
-    H and W are multiples of 4. The weights take four times the memory.
+    It rounds differently than the usual sum.     H and W are multiples of 4. The weights take four times the memory.
     """
 
     weight: Tensor
@@ -89,8 +89,8 @@ class MatrixConv2d(nn.Module):
 class HeadConv2d(nn.Module):
     """A convolution to few channels, (1, C, H, W) -> (1, C', H, W), in half the time.
 
-    A processor computes eight channels and more at once. So every row of the kernel gives channels of its own, which
-    are added up, each shifted by its row.
+    The k x k convolution to C' channels becomes a 1 x k convolution to k * C' channels, which fills the vector units
+    of a processor; the rows are then shifted and summed.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -139,12 +139,12 @@ class DoublingBlock(nn.Module):
 
 
 def lightened(block: nn.Module, height: int, width: int) -> nn.Module:
-    """What computes a block fastest; often the block itself, which may be changed.
+    """Return the fastest CPU equivalent of a block (may modify it in place).
 
     Args:
-        block: any of a network, or its head.
-        height: of what its convolutions give.
-        width: likewise.
+        block: a block of a network, or its head.
+        height: rows that its convolutions compute.
+        width: columns that they compute.
     """
     if isinstance(block, nn.Conv2d) and min(block.kernel_size) >= _LARGE_KERNEL and block.in_channels >= _HEAD_CHANNELS:
         return HeadConv2d(block)
@@ -156,7 +156,7 @@ def lightened(block: nn.Module, height: int, width: int) -> nn.Module:
         if layer.in_channels >= _HEAVY_CHANNELS and height * width <= _FEW_PIXELS:
             setattr(block, name, MatrixConv2d(layer))
         elif isinstance(block, ResBlock) and height % _TILE == width % _TILE == 0:
-            setattr(block, name, WinogradConv2d(layer))  # elsewhere digits are dear
+            setattr(block, name, WinogradConv2d(layer))  # only residual blocks tolerate the lost precision
         else:
             lay_channels_last(layer)
     return block

@@ -1,4 +1,4 @@
-"""`fomm export`: networks to ONNX files."""
+"""`fomm export`: write the networks as ONNX files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fomm_cli.models.loading import load_model
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written.
+    """The result of `fomm export`.
 
     Attributes:
         paths: the file of each network.
@@ -30,7 +30,7 @@ class ExportResult:
 
 
 def export(job: ExportJob) -> ExportResult:
-    """Do the job.
+    """Write the networks of a checkpoint as ONNX files.
 
     Raises:
         InputError: the checkpoint, the folder or a package is missing.

@@ -196,7 +196,7 @@ def tensors_of(points: KeyPoints) -> tuple[Tensor, ...]:
 
 
 def _probe(model: LoadedModel, shift: float) -> Tensor:
-    """A smooth image (1, 3, H, W) to try the networks with; `shift` moves what is in it."""
+    """Make a smooth test image (1, 3, H, W); `shift` moves what is in it."""
     height, width, channels = model.config.dataset_params.frame_shape
     y = torch.linspace(0, 2 * math.pi, height)[:, None]
     x = torch.linspace(0, 2 * math.pi, width)
@@ -206,7 +206,7 @@ def _probe(model: LoadedModel, shift: float) -> Tensor:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Keep the exporter's notes about packages that nobody here needs from the user."""
+    """Silence the exporter's notes about packages that are not needed here."""
     log = logging.getLogger("torch.onnx")
     before = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""From the name of an engine to the engine."""
+"""Open an engine by its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fomm_cli.runtime.precision import check_precision, choose_precision
 
 
 def open_engine(name: str, precision: str, model: LoadedModel) -> Engine:
-    """Build an engine.
+    """Open an engine.
 
     Args:
         name: torch, onnxruntime, openvino or reference.
@@ -24,7 +24,7 @@ def open_engine(name: str, precision: str, model: LoadedModel) -> Engine:
     if model.device.type == "cuda":
         import torch
 
-        torch.backends.cudnn.allow_tf32 = False  # which rounds to ten bits what is called float32
+        torch.backends.cudnn.allow_tf32 = False  # it would round float32 to ten bits
     if name == "reference":
         return ReferenceEngine(model)
     if name == "onnxruntime":

@@ -25,7 +25,7 @@ class TorchEngine(Engine):
     name = "torch"
 
     def __init__(self, model: LoadedModel, precision: str) -> None:
-        """Change the generator of `model`, not reversibly."""
+        """Prepare the generator of `model` in place, for good."""
         self.precision = precision
         self.batch_size = BATCH_SIZES[model.device.type]
         on_cpu = model.device.type == "cpu"
@@ -51,9 +51,9 @@ class TorchEngine(Engine):
 
 
 def _lower(generator: Generator, dtype: torch.dtype) -> None:
-    """Compute the layers that take the time in another type.
+    """Compute the expensive layers in another type.
 
-    The dense-motion network stays float32, since what it loses moves pixels, and so does the last layer.
+    The dense-motion network stays float32, since rounding there moves pixels, and so does the last layer.
     """
     for block in (generator.bottleneck, *generator.up_blocks):
         for layer in block.modules():
@@ -65,7 +65,7 @@ def _lower(generator: Generator, dtype: torch.dtype) -> None:
 
 
 def _lighten_decoder(generator: Generator, height: int, width: int) -> None:
-    """Compute the layers that make frames of this size in ways that suit a CPU."""
+    """Replace the layers that decode frames of this size by their fastest CPU equivalents."""
     shrunk = len(generator.down_blocks)
     for name, block in generator.bottleneck.named_children():
         setattr(generator.bottleneck, name, lightened(block, height >> shrunk, width >> shrunk))
@@ -75,7 +75,7 @@ def _lighten_decoder(generator: Generator, height: int, width: int) -> None:
 
 
 def _lighten_motion(network: DenseMotionNetwork, image: Tensor) -> None:
-    """Compute the layers that find the motion of an image (1, C, H, W) in ways that suit a CPU."""
+    """Replace the layers that estimate the motion of an image (1, C, H, W) by their fastest CPU equivalents."""
     height, width = network.down(image).shape[2:]
     encoder, decoder = network.hourglass.encoder, network.hourglass.decoder
     for level, blocks in enumerate(zip(encoder.down_blocks, decoder.up_blocks[::-1], strict=True)):
@@ -84,7 +84,7 @@ def _lighten_motion(network: DenseMotionNetwork, image: Tensor) -> None:
 
 
 class ReferenceEngine(Engine):
-    """Does what the original does: float32, frame by frame, everything anew for each."""
+    """Computes as the original implementation does: float32, frame by frame, the source encoded again for each."""
 
     name = "reference"
     precision = "fp32"

@@ -1,4 +1,4 @@
-"""`fomm check`: how well an image will animate, before minutes of computing."""
+"""`fomm check`: judge how well an image will animate, before it is animated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CheckResult:
 
 
 def check(job: CheckJob) -> CheckResult:
-    """Look at the images.
+    """Judge a source image and, if given, the first frame of a driving video.
 
     Raises:
         FommError: what went wrong, and what to do.

@@ -1,4 +1,4 @@
-"""Following faces through a video, frame by frame, in constant memory."""
+"""Follow faces through a video, frame by frame, in constant memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--result_video` asks for, told by its name."""
+"""Tell by the name of a result what kind of file it is, and where it goes."""
 
 from __future__ import annotations
 

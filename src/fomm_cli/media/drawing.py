@@ -1,4 +1,4 @@
-"""Keypoints drawn into images."""
+"""Draw keypoints into images."""
 
 from __future__ import annotations
 

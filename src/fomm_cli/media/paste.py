@@ -1,4 +1,4 @@
-"""Cutting regions out of images, and putting images back into them."""
+"""Crop regions of images, and paste animated images back into them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing frames to the size the network works at."""
+"""Resize images to the size that the networks work at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people hand over instead of an image or a video, said in their words."""
+"""Recognise wrong input files and explain them."""
 
 from __future__ import annotations
 

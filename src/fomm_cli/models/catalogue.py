@@ -1,4 +1,4 @@
-"""The published checkpoints: where they are to be had, where they lie here, and how to know them."""
+"""Catalogue of published checkpoints: URLs, local paths, checksums."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Published:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The mirrors, those on Hugging Face through HF_ENDPOINT where that is set."""
+        """URLs of the mirrors; those on Hugging Face go through HF_ENDPOINT where that is set."""
         endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _HUGGING_FACE
         return tuple(mirror.replace(_HUGGING_FACE, endpoint, 1) for mirror in self.mirrors)
 
@@ -87,7 +87,7 @@ CATALOGUE = {
 
 
 def published(name: str) -> Published:
-    """The checkpoint of a name.
+    """Look up a published checkpoint by its name.
 
     Raises:
         InputError: there is none.

@@ -1,4 +1,4 @@
-"""`fomm convert`: a small, safe file out of a published checkpoint."""
+"""`fomm convert`: write a small, safe file from a published checkpoint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ConvertResult:
 
 
 def convert(job: ConvertJob) -> ConvertResult:
-    """Do the job.
+    """Convert a checkpoint to safetensors.
 
     Raises:
         InputError: the checkpoint is not one, or does not fit the config.

@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
-    """Coordinates of every pixel, shape (height, width, 2), with the dtype and device of `like`."""
+    """Return the coordinates of every pixel, shape (height, width, 2), with the dtype and device of `like`."""
     x, y = (2 * (torch.arange(side, dtype=like.dtype, device=like.device) / (side - 1)) - 1 for side in (width, height))
     return torch.stack((x.expand(height, width), y[:, None].expand(height, width)), dim=-1)
 
 
 def gaussian_heatmaps(value: Tensor, height: int, width: int, variance: float) -> Tensor:
-    """A Gaussian of height 1 around each keypoint.
+    """Draw a Gaussian of height 1 around each keypoint.
 
     Args:
         value: keypoint positions, shape (B, K, 2).
@@ -45,12 +45,12 @@ def warp(image: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
         Shape (B, C, h, w).
     """
     image = image.expand(flow.shape[0], -1, -1, -1)
-    dtype = torch.promote_types(image.dtype, flow.dtype)  # half a flow's digits would be pixels
+    dtype = torch.promote_types(image.dtype, flow.dtype)  # in half precision a flow would be off by pixels
     return F.grid_sample(image.to(dtype), flow.to(dtype), mode="bilinear", align_corners=align_corners)
 
 
 def full_precision(like: Tensor) -> torch.autocast:
-    """Context in which autocast leaves coordinates alone: half their digits would be pixels."""
+    """Switch autocast off for coordinates: in half precision they would be off by pixels."""
     return torch.autocast(like.device.type, enabled=False)
 
 

@@ -1,4 +1,4 @@
-"""`fomm download`, and finding the file of a checkpoint that is given by name."""
+"""`fomm download`, and the lookup of checkpoints that are given by name."""
 
 from __future__ import annotations
 

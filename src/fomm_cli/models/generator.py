@@ -20,7 +20,7 @@ _LOGIT_MARGIN = 1 / 512  # half a grey level, so that black and white have finit
 
 @dataclass(frozen=True)
 class EncodedSource:
-    """All of the source that every frame needs.
+    """The encoded source: what every frame of it needs.
 
     Attributes:
         features: bottleneck features, shape (1 or B, C, H / 2^d, W / 2^d) for d down-sampling blocks.
@@ -130,7 +130,7 @@ class Generator(nn.Module):
 
 
 def _joined(features: Tensor, skip: Tensor) -> Tensor:
-    """Channels of both, laid out as the first: what is mixed would be laid out anew by every layer."""
+    """Join the channels of both in the memory layout of the first; a mixed layout would be converted by every layer."""
     laid_out = features.is_contiguous(memory_format=torch.channels_last)
     return torch.cat((features, skip.contiguous(memory_format=torch.channels_last) if laid_out else skip), dim=1)
 

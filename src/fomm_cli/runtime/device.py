@@ -1,4 +1,4 @@
-"""Where the networks run."""
+"""Choose and describe the device that the networks run on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GLIBC_HEAP = {  # options of mallopt, as malloc.h numbers them
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of a `--device` value.
+    """Return the device of a `--device` value.
 
     Args:
         name: auto, cpu, cuda, cuda:N or mps. Auto takes a GPU where there is one; without one it says so.
@@ -85,7 +85,7 @@ def _tell_glibc(function: str, *arguments: int) -> None:
 
 
 def describe_device(device: torch.device) -> str:
-    """The device in words, such as ``CPU, 8 threads`` or ``cuda:0, NVIDIA H100``."""
+    """Describe the device in words, such as ``CPU, 8 threads`` or ``cuda:0, NVIDIA H100``."""
     if device.type == "cuda":
         return f"{device}, {torch.cuda.get_device_name(device)}"
     return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else "Apple GPU"

@@ -1,4 +1,4 @@
-"""Which engine computes in which precision."""
+"""Check and choose the precision that an engine computes in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRECISIONS = {
 
 
 def check_precision(engine: str, precision: str) -> None:
-    """Refuse what does not go together.
+    """Make sure that an engine has a precision.
 
     Raises:
         InputError: the engine does not compute in that precision.

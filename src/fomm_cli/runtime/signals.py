@@ -1,4 +1,4 @@
-"""Stopping between two steps instead of in the middle of one."""
+"""Stop at Ctrl-C or SIGTERM between two steps of work, not in the middle of one."""
 
 from __future__ import annotations
 

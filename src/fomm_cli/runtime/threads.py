@@ -1,4 +1,4 @@
-"""Stages of a pipeline that run at the same time."""
+"""Run stages of a pipeline in threads, side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that face detectors need: where they lie, and getting them, checked before they are used."""
+"""Download the model files of face detectors, and check them before they are used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fomm_cli.files.hashing import sha256_of
 
 
 def ensure_file(path: Path, address: str, sha256: str) -> None:
-    """Have a file at `path`, whole and genuine; download it if it is not there.
+    """Make sure that the genuine file is at `path`; download it if it is not there.
 
     Raises:
         FommError: it cannot be had, or is not what it should be.

@@ -1,4 +1,4 @@
-"""The driving video's sound under the rendered image, joined by the ffmpeg program."""
+"""Add the driving video's audio to the result with the ffmpeg program."""
 
 from __future__ import annotations
 

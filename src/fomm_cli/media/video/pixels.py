@@ -1,4 +1,4 @@
-"""A decoded video frame as people see it: RGB, upright, over white."""
+"""Convert a decoded video frame to upright RGB over white."""
 
 from __future__ import annotations
 

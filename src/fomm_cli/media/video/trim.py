@@ -1,4 +1,4 @@
-"""Cutting a square clip out of a video by the ffmpeg program."""
+"""Trim and crop a square clip from a video with the ffmpeg program."""
 
 from __future__ import annotations
 

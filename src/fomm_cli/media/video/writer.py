@@ -279,7 +279,7 @@ def _tick(rate: Fraction) -> Fraction:
 
 
 def _create(target: Path, metadata: dict[str, str]) -> OutputContainer:
-    # Bit-exact keeps Matroska from rolling dice for its identifiers.
+    # bitexact makes Matroska UIDs deterministic
     options = {".mp4": {"movflags": "+faststart"}, ".mov": {"movflags": "+faststart"}, ".webm": {"fflags": "+bitexact"}}
     suffix = target.suffix.lower()
     container = av.open(f"file:{target}", "w", format=suffix[1:], container_options=options.get(suffix, {}))
