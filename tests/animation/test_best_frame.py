@@ -42,7 +42,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", refuse)
     monkeypatch.setenv("FOMM_HOME", str(tmp_path / "fomm"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -208,8 +209,8 @@ def test_a_damaged_template_is_named(damage: Callable[[Path, Path], None], templ
 def test_what_would_fill_the_memory_is_refused_before_it_is_unpacked(
     template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fomm_cli.animation.template._MOST_BYTES", 1000)
-    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    monkeypatch.setattr("fomm_cli.animation.template.TEMPLATE_BYTES", 1000)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_, **__: pytest.fail("it was unpacked"))
     with pytest.raises(InputError, match="no motion template"):
         MotionTemplate.load(template)
 

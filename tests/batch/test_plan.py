@@ -79,7 +79,7 @@ def test_csv_of_the_original_is_understood(tmp_path: Path) -> None:
         ("source,driving,device\na,b,cpu\n", "device is not an option of a pair"),
         ("picture,driving\na,b\n", "needs the columns source and driving"),
         ("source,driving\n", "names no pairs"),
-        ("", "needs the columns"),
+        ("", "is empty"),
     ],
 )
 def test_csv_mistakes_are_named_with_their_line(text: str, message: str, tmp_path: Path) -> None:

@@ -529,7 +529,7 @@ def test_folder(tmp_path):
 
 
 def test_name_too_long_for_the_file_system():
-    assert "cannot read the config" in file_message("a" * 5000)
+    assert "cannot read the config" in file_message("a" * 300)
 
 
 def test_long_unknown_key_is_cut():
@@ -551,7 +551,7 @@ def test_long_unknown_key_is_cut():
         (b"a: 2024-13-01\n", "is not valid YAML"),
         (b"a: !!map [1]\n", "is not valid YAML"),
         (b"[" * 5000, "is not valid YAML"),
-        (b"a: &a [*a]\n", "holds what no config can"),
+        (b"a: &a [*a]\n", "aliases stand for more than"),
         (b"? [1]\n: 2\n", "line 1 is not valid YAML"),
         (b"caf\xe9: 1\n", "is not a plain text file in UTF-8"),
         (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M", "is not a plain text file in UTF-8"),

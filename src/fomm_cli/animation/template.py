@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.errors import InputError
+from fomm_cli.errors import InputError, foreign_errors
 from fomm_cli.files.inputs import check_file
+from fomm_cli.files.limits import TEMPLATE_BYTES, TEMPLATE_FRAMES
 from fomm_cli.geometry import Region
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.validate import check_content
@@ -27,14 +29,9 @@ SUFFIX = ".npz"
 FORMAT = 1
 EXTRACT = "fomm motion extract --driving_video VIDEO --output MOTION.npz"
 
-_MOST_BYTES = 1 << 30  # unpacked: the keypoints of a day and more of video
-
-
-_DAMAGE = (
-    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, EOFError, MemoryError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What reading arrays out of anything may raise."""
+_LONGEST = 10**9  # seconds; bounds that no video comes near, and within which all arithmetic holds
+_LARGEST = 10**5  # pixels
+_SLOWEST, _FASTEST = Fraction(1, 1000), 1000  # frames per second
 
 
 @dataclass(frozen=True)
@@ -103,35 +100,34 @@ class MotionTemplate:
         """
         check_file(path, "motion template")
         check_content(path, "motion template")
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                    raise ValueError("too large")
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file.items())
+        with foreign_errors(f"{path} is no motion template, or a damaged one", f"Make one with {EXTRACT}"):
+            arrays = _read_arrays(path)
             version = int(arrays["format"])
             if version == FORMAT:
                 return replace(cls._of(arrays), name=str(path))
-        except _DAMAGE as error:
-            raise InputError(f"{path} is no motion template, or a damaged one", f"Make one with {EXTRACT}") from error
         raise InputError(f"{path} has version {version} of the format, which this fomm does not know", "Update fomm")
 
     @classmethod
     def _of(cls, arrays: dict[str, np.ndarray]) -> MotionTemplate:
-        """The template in the arrays; raises some of `_DAMAGE` where they make none."""
+        """The template in the arrays; raises an exception of any type where they make none."""
         times = arrays["times"]
         count, points = len(times), arrays["value"].shape[1]
+        if not 0 < count <= TEMPLATE_FRAMES or not points or times.dtype != np.int64 or times.shape != (count, 4):
+            raise ValueError(f"{count} frames with {points} keypoints")
         jacobian = arrays.get("jacobian")
         value = _checked(arrays["value"], (count, points, 2))
         moments = tuple(Moment(Fraction(a, b), Fraction(c, d) or None) for a, b, c, d in times.tolist())
-        if not count or moments[0].time != 0 or any(one.time >= after.time for one, after in pairwise(moments)):
+        if moments[0].time != 0 or any(one.time >= after.time for one, after in pairwise(moments)):
             raise ValueError("the times do not ascend")
-        if any(moment.duration is not None and moment.duration < 0 for moment in moments):
-            raise ValueError("a duration is negative")
+        if any(not 0 <= (moment.duration or 0) <= _LONGEST for moment in moments) or moments[-1].time > _LONGEST:
+            raise ValueError("a duration is negative, or a time beyond all bounds")
         height, width = (int(side) for side in arrays["size"])
         rate = Fraction(*arrays["rate"].tolist())
-        if height <= 0 or width <= 0 or rate <= 0:
-            raise ValueError("size or rate are not positive")
+        if not (0 < height <= _LARGEST and 0 < width <= _LARGEST and _SLOWEST <= rate <= _FASTEST):
+            raise ValueError("size or rate are beyond all bounds")
+        offset = Fraction(*arrays["offset"].tolist())
+        if abs(offset) > _LONGEST:
+            raise ValueError("the offset is beyond all bounds")
         return cls(
             KeyPoints(value, None if jacobian is None else _checked(jacobian, (count, points, 2, 2))),
             moments,
@@ -139,7 +135,7 @@ class MotionTemplate:
             rate,
             (height, width),
             bool(arrays["still"]),
-            Fraction(*arrays["offset"].tolist()),
+            offset,
             Region(*arrays["crop"].tolist()) if "crop" in arrays else None,
         )
 
@@ -153,6 +149,29 @@ class MotionTemplate:
         some, begin = slice(places[0], places[-1] + 1), self.timeline[places[0]].time
         timeline = tuple(replace(moment, time=moment.time - begin) for moment in self.timeline[some])
         return replace(self, keypoints=self.keypoints[some], timeline=timeline, offset=self.offset + begin)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file; raises an exception of any type where one claims more than is stored."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > TEMPLATE_BYTES:
+            raise ValueError("too large")
+        for entry in entries:
+            with archive.open(entry) as file:
+                arrays[entry.filename.removesuffix(".npy")] = _read_array(file, entry.file_size)
+    return arrays
+
+
+def _read_array(file: IO[bytes], stored: int) -> np.ndarray:
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("another version of the .npy format")
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(file)
+    size = math.prod(shape) * kind.itemsize
+    if kind.hasobject or not 0 < size <= stored:
+        raise ValueError(f"an array of the shape {shape} and type {kind}")
+    return np.frombuffer(bytearray(file.read(size)), kind).reshape(shape, order="F" if by_columns else "C")
 
 
 def _checked(array: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:

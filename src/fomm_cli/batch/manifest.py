@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
+from fomm_cli.files.inputs import read_text
+from fomm_cli.files.yaml_text import parse_yaml
 from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.options import described
 
@@ -54,7 +57,7 @@ def read_csv(path: Path, options: Options) -> list[AnimateJob]:
     Raises:
         InputError: it cannot be read, or a row makes no sense; the message names the line.
     """
-    with _readable(path), path.open(encoding="utf-8-sig", newline="") as file:
+    with _readable(path), io.StringIO(read_text(path, "table"), newline="") as file:
         reader = csv.DictReader(file)
         names = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = names
@@ -83,7 +86,7 @@ def read_yaml(path: Path, options: Options) -> list[AnimateJob]:
         InputError: it cannot be read or makes no sense.
     """
     with _readable(path):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(read_text(path, "job file"))
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a job file", "Write options and a list of pairs, see docs/scale.md")
     content = _canonical(content, str(path))

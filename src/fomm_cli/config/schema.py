@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import reprlib
-from collections.abc import Hashable, Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -26,7 +28,6 @@ from pydantic import (
     NonNegativeInt,
     PlainValidator,
     PositiveFloat,
-    PositiveInt,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -35,6 +36,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from fomm_cli.errors import InputError
+from fomm_cli.files.inputs import check_file
+from fomm_cli.files.limits import CONFIG_BYTES
+from fomm_cli.files.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -44,6 +48,7 @@ _FOLDERS = (
     Path(__file__).parents[3] / "config",  # a source checkout
 )
 
+_MOST_VALUES = 1 << 27  # of one layer for one frame, half a gigabyte; vox-256 has 2**22
 _MOST_HALVINGS = 16  # more leave nothing of any picture
 
 
@@ -80,6 +85,13 @@ Scale = Annotated[int | float, PlainValidator(_check_scale)]
 ScaleFactor = Annotated[float, Field(ge=0.001, le=1)]  # the networks keep every int(1 / factor)-th pixel
 Kernel = Literal[1, 3, 5, 7]  # odd, so that sizes stay
 Format = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")]
+Side = Annotated[int, Field(gt=0, le=1024)]  # pixels
+Width = Annotated[int, Field(gt=0, le=8192)]  # channels of a layer
+Ratio = Annotated[float, Field(gt=0, le=16)]  # of two sides
+Count = Annotated[int, Field(gt=0, le=10**6)]
+Layers = Annotated[int, Field(gt=0, le=64)]
+Weights = Annotated[tuple[NonNegativeFloat, ...], Field(max_length=64)]
+Scales = Annotated[tuple[Scale, ...], Field(min_length=1, max_length=16)]
 Channels = Literal[3]  # every picture is RGB
 
 
@@ -138,7 +150,7 @@ class ResizeParam(_Section):
         ratio: the range (low, high) of the new side over the old one.
     """
 
-    ratio: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_check_range)] = (3 / 4, 4 / 3)
+    ratio: Annotated[tuple[Ratio, Ratio], AfterValidator(_check_range)] = (3 / 4, 4 / 3)
 
 
 class CropParam(_Section):
@@ -148,7 +160,7 @@ class CropParam(_Section):
         size: (height, width) in pixels; the number s stands for (s, s).
     """
 
-    size: Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_to_size)]
+    size: Annotated[tuple[Side, Side], BeforeValidator(_to_size)]
 
 
 class AugmentationParams(_Section):
@@ -172,7 +184,7 @@ class TransformParams(_Section):
 
     sigma_affine: NonNegativeFloat
     sigma_tps: NonNegativeFloat = 0
-    points_tps: Annotated[int, Field(ge=2)] = 5
+    points_tps: Annotated[int, Field(ge=2, le=64)] = 5
 
 
 class StillsParams(_Section):
@@ -203,7 +215,7 @@ class DatasetParams(_Section):
     """
 
     root_dir: str | None = None
-    frame_shape: tuple[PositiveInt, PositiveInt, Channels] = Field(
+    frame_shape: tuple[Side, Side, Channels] = Field(
         default=(256, 256, 3), validation_alias=AliasChoices("frame_shape", "image_shape")
     )
     id_sampling: bool = False
@@ -223,7 +235,7 @@ class CommonParams(_Section):
         head_kernel: side of the convolutions that come last in each network, 7 in the published ones.
     """
 
-    num_kp: PositiveInt
+    num_kp: Annotated[int, Field(gt=0, le=256)]
     num_channels: Channels
     estimate_jacobian: bool = False
     head_kernel: Kernel = 7
@@ -237,8 +249,8 @@ class _Network(_Section):
         max_features: the most channels anywhere.
     """
 
-    block_expansion: PositiveInt
-    max_features: PositiveInt
+    block_expansion: Width
+    max_features: Width
 
     @field_validator("max_features")
     @classmethod
@@ -272,7 +284,7 @@ class KPDetectorParams(_Hourglass):
 
     temperature: PositiveFloat
     single_jacobian_map: bool = False
-    pad: NonNegativeInt = 0
+    pad: Annotated[int, Field(ge=0, le=64)] = 0
 
 
 class DenseMotionParams(_Hourglass):
@@ -298,7 +310,7 @@ class GeneratorParams(_Network):
     """
 
     num_down_blocks: Annotated[int, Field(ge=0, le=_MOST_HALVINGS)]
-    num_bottleneck_blocks: NonNegativeInt
+    num_bottleneck_blocks: Annotated[int, Field(ge=0, le=64)]
     estimate_occlusion_map: bool = False
     skips: bool = False
     dense_motion_params: DenseMotionParams
@@ -317,10 +329,10 @@ class DiscriminatorParams(_Section):
         kp_variance: of the Gaussian drawn at each keypoint, in squared coordinates (a frame spans -1 to 1).
     """
 
-    scales: Annotated[tuple[Scale, ...], Field(min_length=1)]
-    block_expansion: PositiveInt = 64
-    num_blocks: PositiveInt = 4
-    max_features: PositiveInt = 512
+    scales: Scales
+    block_expansion: Width = 64
+    num_blocks: Layers = 4
+    max_features: Width = 512
     sn: bool = False
     use_kp: bool = False
     kp_variance: PositiveFloat = 0.01
@@ -350,8 +362,8 @@ class LossWeights(_Section):
 
     generator_gan: NonNegativeFloat = 0
     discriminator_gan: NonNegativeFloat = 1
-    feature_matching: tuple[NonNegativeFloat, ...] = (10, 10, 10, 10)
-    perceptual: tuple[NonNegativeFloat, ...] = (10, 10, 10, 10, 10)
+    feature_matching: Weights = (10, 10, 10, 10)
+    perceptual: Weights = (10, 10, 10, 10, 10)
     l1: NonNegativeFloat = 0
     equivariance_value: NonNegativeFloat = 10
     equivariance_jacobian: NonNegativeFloat = 10
@@ -380,22 +392,22 @@ class TrainParams(_Section):
         seed: of everything random.
     """
 
-    num_epochs: PositiveInt = 100
-    num_repeats: PositiveInt = 1
-    epoch_milestones: tuple[NonNegativeInt, ...] = (60, 90)
+    num_epochs: Count = 100
+    num_repeats: Count = 1
+    epoch_milestones: Annotated[tuple[NonNegativeInt, ...], Field(max_length=1000)] = (60, 90)
     lr_generator: NonNegativeFloat = 2e-4
     lr_discriminator: NonNegativeFloat = 2e-4
     lr_kp_detector: NonNegativeFloat = 2e-4
-    batch_size: PositiveInt = 40
-    scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = (1, 0.5, 0.25, 0.125)
-    checkpoint_freq: PositiveInt = 50
+    batch_size: Annotated[int, Field(gt=0, le=10_000)] = 40
+    scales: Scales = (1, 0.5, 0.25, 0.125)
+    checkpoint_freq: Count = 50
     transform_params: TransformParams = TransformParams(sigma_affine=0.05, sigma_tps=0.005)
     loss_weights: LossWeights = LossWeights()
     perceptual: str = "vgg19"
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0
     max_gradient_norm: NonNegativeFloat = 0
     precision: Literal["float32", "bfloat16"] = "float32"
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
 class ReconstructionParams(_Section):
@@ -406,7 +418,7 @@ class ReconstructionParams(_Section):
         format: file ending of the results.
     """
 
-    num_videos: PositiveInt = 1000
+    num_videos: Count = 1000
     format: Format = ".mp4"
 
 
@@ -433,7 +445,7 @@ class AnimateParams(_Section):
         normalization_params: see there.
     """
 
-    num_pairs: PositiveInt = 50
+    num_pairs: Count = 50
     format: Format = ".mp4"
     normalization_params: NormalizationParams = NormalizationParams()
 
@@ -447,7 +459,7 @@ class VisualizerParams(_Section):
         colormap: matplotlib colour map for the keypoints.
     """
 
-    kp_size: PositiveInt = 5
+    kp_size: Annotated[int, Field(gt=0, le=1000)] = 5
     draw_border: bool = False
     colormap: str = "gist_rainbow"
 
@@ -483,6 +495,14 @@ def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterator[str]
         if any(_scaled(side, scale_factor) % 2**halvings for side in sides):
             multiple = int(1 / scale_factor) * 2**halvings
             yield f"model_params.{place} needs sides that are multiples of {multiple}"
+    candidates = (networks.common_params.num_kp + 1) * (networks.common_params.num_channels + 1)
+    scaled = math.prod(_scaled(side, motion.scale_factor) for side in sides)
+    for what, values in (
+        ("generator_params", math.prod(sides) * generator.block_expansion),
+        ("generator_params.dense_motion_params", scaled * max(candidates, motion.block_expansion)),
+    ):
+        if values > _MOST_VALUES:
+            yield f"model_params.{what} would take {4 * values / 1e9:.1f} GB for one layer of a frame of that size"
     # a convolution eats its side less one, and coordinates from -1 to 1 take two
     needed = networks.common_params.head_kernel + 1 - 2 * detector.pad
     if min(_scaled(side, detector.scale_factor) for side in sides) < needed:
@@ -555,44 +575,30 @@ def _bundled() -> dict[str, Path]:
     return {path.stem: path for path in folder.glob("*.yaml")}
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, where PyYAML silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def _read_yaml(path: Path) -> object:
     try:
-        with path.open("rb") as stream:
-            return _parse_yaml(stream, path)
+        found = path.stat()
     except FileNotFoundError as error:
         raise InputError(
             f"no config {str(path)!r}: it is neither a file nor a bundled config",
             f"{_did_you_mean(str(path), config_names())}"
             f"Give the path of a .yaml file or one of: {_listed(config_names())}",
         ) from error
-    except OSError as error:
-        reason = "it is a folder" if isinstance(error, IsADirectoryError) else error.strerror
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot read the config {str(path)!r}: {reason}", "Give the path of a .yaml file") from error
-
-
-def _parse_yaml(stream: IO[bytes], path: Path) -> object:
+    if stat.S_ISDIR(found.st_mode):
+        raise InputError(f"cannot read the config {str(path)!r}: it is a folder", "Give the path of a .yaml file")
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        return None
+    check_file(path, "config", CONFIG_BYTES)
     try:
-        return _Loader(stream).get_single_data()
+        return parse_yaml(path.read_bytes())
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{path}{line} is not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not a plain text file in UTF-8", "A config is a .yaml file") from error
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        # PyYAML lets these through from values such as the date 2024-13-01, and from endless nesting
-        raise InputError(f"{path} is not valid YAML: {error}") from error
 
 
 _ALLOWED = {

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from contextlib import closing, contextmanager
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
+from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from fomm_cli.errors import FommError
+from fomm_cli.files.limits import DOWNLOAD_BYTES
 from fomm_cli.progress import Progress, silent
 from fomm_cli.version import __version__
 
@@ -37,6 +38,7 @@ def fetch(
     part: Path,
     check: Callable[[Path], None],
     *,
+    most_bytes: int = DOWNLOAD_BYTES,
     attempts: int = ATTEMPTS,
     progress: Progress = silent,
 ) -> None:
@@ -46,6 +48,7 @@ def fetch(
         addresses: where the file is to be had, the best first.
         part: where to write; what could not be completed stays, what `check` refuses does not.
         check: raises a FommError where the whole file is not the right one.
+        most_bytes: the size of the file, or the largest that makes sense; no more is written.
         attempts: in a row that bring nothing new, after which an address is given up.
         progress: told of the bytes.
 
@@ -56,10 +59,10 @@ def fetch(
     problems = []
     again = addresses[: part.exists()]  # an old beginning, not the address, may be to blame
     for address in (*again, *addresses):
-        place = urlsplit(address).netloc or address
-        logger.info("downloading %s from %s", Path(urlsplit(address).path).name, place)
+        place = _host_of(address)
+        logger.info("downloading %s from %s", address.rpartition("/")[2], place)
         try:
-            _fetch_from(address, part, attempts, progress)
+            _fetch_from(address, part, most_bytes, attempts, progress)
             check(part)
         except _Unusable as problem:
             problems.append(f"{place}: {problem}")
@@ -71,13 +74,20 @@ def fetch(
     raise FommError("; ".join(problems))
 
 
-def _fetch_from(address: str, part: Path, attempts: int, progress: Progress) -> None:
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).netloc or address
+    except ValueError:
+        return address
+
+
+def _fetch_from(address: str, part: Path, most_bytes: int, attempts: int, progress: Progress) -> None:
     """Fill `part`, from where it ends; go on after interruptions as long as the attempts bring something."""
     idle = 0
     while True:
         before = _size(part)
         try:
-            _receive(address, part, progress)
+            _receive(address, part, most_bytes, progress)
         except _Interrupted as problem:
             idle = idle + 1 if _size(part) <= before else 0
             if idle == attempts:
@@ -86,22 +96,15 @@ def _fetch_from(address: str, part: Path, attempts: int, progress: Progress) -> 
         return
 
 
-def _receive(address: str, part: Path, progress: Progress) -> None:
+def _receive(address: str, part: Path, most_bytes: int, progress: Progress) -> None:
     """One connection: append what is missing, or begin anew where the server cannot begin in the middle."""
     start = _size(part)
     headers = {"User-Agent": f"fomm/{__version__}", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        request = Request(address, headers=headers)  # noqa: S310 - addresses of ours
-        with _connection_problems(), urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-            if answer.status != 206:
-                start = 0
-            total = _total(answer, start)
-            _refuse_page(answer.headers.get_content_type())
-            with part.open("ab" if start else "wb") as file:
-                for done in _copied(answer, file, start):
-                    progress(part.stem, done, total)
+        with _connection_problems():
+            answer = _OPENER.open(Request(address, headers=headers), timeout=TIMEOUT)  # noqa: S310 - addresses of ours
     except HTTPError as error:
         error.close()
         if error.code == 416 and start:  # there is nothing after the end of a whole file, or of a longer one
@@ -110,16 +113,52 @@ def _receive(address: str, part: Path, progress: Progress) -> None:
             part.unlink()
             raise _Interrupted("the file there is another one") from error
         raise _Unusable(f"HTTP {error.code} {error.reason}") from error
+    with closing(answer):
+        if answer.status != 206:
+            start = 0
+        with _connection_problems():
+            total = _total(answer, start)
+            _refuse_page(answer.headers.get_content_type())
+        if total is not None and total > most_bytes:
+            raise _Unusable(f"it gives a file of {total} bytes, not of {most_bytes}")
+        with part.open("ab" if start else "wb") as file:
+            done = start
+            for chunk in _chunks(answer):
+                if done == 0:
+                    _refuse_page("text/html" if chunk.lstrip()[:1] == b"<" else "")
+                done += len(chunk)
+                if done > most_bytes:
+                    file.truncate(0)
+                    raise _Unusable(f"it gives more than {most_bytes} bytes")
+                file.write(chunk)
+                progress(part.stem, done, total)
     if total is not None and _size(part) != total:
         raise _Interrupted(f"the connection ended after {_size(part)} of {total} bytes")
 
 
+class _SafeRedirects(HTTPRedirectHandler):
+    """Follows no redirect from an encrypted connection to one that anybody can change."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if req.type == "https" and not newurl.lower().startswith("https:"):
+            raise URLError(f"it redirects to an address that is not encrypted, {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = build_opener(_SafeRedirects)
+
+
 @contextmanager
 def _connection_problems() -> Iterator[None]:
-    """Say what went wrong with a connection, and whether trying again may help."""
+    """Say what went wrong with a connection, and whether trying again may help.
+
+    Servers and addresses make the library raise any type at all; none of them keeps other addresses from being tried.
+    """
     try:
         yield
-    except HTTPError:
+    except (HTTPError, _Unusable, _Interrupted):
         raise
     except TimeoutError as error:
         raise _Interrupted(f"nothing came for {TIMEOUT} seconds") from error
@@ -127,17 +166,17 @@ def _connection_problems() -> Iterator[None]:
         raise (_Interrupted if isinstance(error.reason, TimeoutError) else _Unusable)(str(error.reason)) from error
     except (ConnectionError, HTTPException) as error:
         raise _Interrupted(f"the connection broke ({error})") from error
+    except Exception as error:
+        raise _Unusable(f"its address or answer makes no sense ({error})") from error
 
 
-def _copied(answer: HTTPResponse, file: object, start: int) -> Iterator[int]:
-    """Write the answer to a file; yields how many bytes there are after each piece."""
-    done = start
-    while chunk := answer.read1(_CHUNK):
-        if done == 0:
-            _refuse_page("text/html" if chunk.lstrip()[:1] == b"<" else "")
-        file.write(chunk)  # type: ignore[attr-defined]
-        done += len(chunk)
-        yield done
+def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
+    while True:
+        with _connection_problems():
+            chunk = answer.read1(_CHUNK)
+        if not chunk:
+            return
+        yield chunk
 
 
 def _refuse_page(content_type: str) -> None:

@@ -10,22 +10,29 @@ import tarfile
 import warnings
 import zipfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from fomm_cli.config.schema import Config, parse_config
-from fomm_cli.errors import InputError
+from fomm_cli.errors import InputError, foreign_errors
 from fomm_cli.files.hashing import sha256_of
+from fomm_cli.files.inputs import check_file
 from fomm_cli.files.kind import HEAD_BYTES, disguise
+from fomm_cli.files.limits import CONFIG_BYTES, PICKLE_BYTES
 
 NETWORKS = ("generator", "kp_detector")
 DISCRIMINATOR = "discriminator"
+
+_WEIGHTS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_COUNTERS = (*_WEIGHTS, torch.int64, torch.int32)
+_STEPS_DIGITS = 15
 
 DOWNLOAD_AGAIN = "Download it again and compare sizes (vox-cpk.pth.tar has 728,766,691 bytes)"
 
@@ -68,6 +75,11 @@ def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
     else:
         tensors, config, steps = _read_torch(path)
     wanted = (*NETWORKS, *(name for name in optional if tensors.get(name)))
+    for name in wanted:
+        _check_kinds(path, name, tensors[name])
+    claimed = sum(tensor.numel() * tensor.element_size() for name in wanted for tensor in tensors[name].values())
+    if claimed > path.stat().st_size:  # such as one number that is repeated along every axis
+        raise _claims_too_much(path)
     networks = {name: _checked_tensors(path, name, tensors[name]) for name in wanted}
     return Checkpoint(path.name, networks, config, sha256_of(path), steps)
 
@@ -93,17 +105,25 @@ def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, hal
 
 
 def _check_is_file(path: Path) -> None:
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+        is_there = path.exists()
+    except (OSError, ValueError):  # what is wrong with it, check_file says
+        is_folder, is_there = False, True
+    if is_folder:
         raise InputError(
             f"the checkpoint {path} is a folder",
             "A .pth.tar file is used as it is and must not be unpacked; give the file itself",
         )
-    if not path.is_file():
+    if not is_there:
         raise InputError(f"there is no checkpoint {path}", _similar_file(path))
+    check_file(path, "checkpoint")
 
 
 def _similar_file(path: Path) -> str:
-    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    names: list[str] = []
+    with suppress(OSError):
+        names = [entry.name for entry in path.parent.iterdir()]
     close = difflib.get_close_matches(path.name, names, n=1)
     return f"Did you mean {path.parent / close[0]}?" if close else "Check the path, or leave --checkpoint out"
 
@@ -135,34 +155,36 @@ def _check_is_no_lookalike(path: Path, head: bytes) -> None:
 def _is_archive(path: Path, head: bytes) -> bool:
     """Whether somebody packed the file; torch's own format is a zip archive with a `data.pkl` in it."""
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return not any(name.endswith("/data.pkl") for name in archive.namelist())
+        with _damaged_otherwise(path), zipfile.ZipFile(path) as archive:
+            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+        pickles = [size for name, size in sizes.items() if name.endswith("/data.pkl")]
+        if pickles and (max(pickles) > PICKLE_BYTES or sum(sizes.values()) > path.stat().st_size):
+            raise _claims_too_much(path)  # PyTorch stores without compression
+        return not pickles
     return head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")) or tarfile.is_tarfile(path)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None, int | None]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
-        raise InputError(f"the checkpoint {path} is damaged or cut short ({error})", DOWNLOAD_AGAIN) from error
+    with _damaged_otherwise(path), safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     tensors = {
         name: {key.removeprefix(f"{name}."): value for key, value in flat.items() if key.startswith(f"{name}.")}
         for name in (*NETWORKS, DISCRIMINATOR)
     }
     _check_has_networks(path, {name: weights for name, weights in tensors.items() if weights}, list(flat))
     steps = metadata.get("steps", "")
-    return tensors, _config_in(metadata, path), int(steps) if steps.isdecimal() else None
+    known = steps.isdecimal() and len(steps) <= _STEPS_DIGITS
+    return tensors, _config_in(metadata, path), int(steps) if known else None
 
 
 def _config_in(metadata: Mapping[str, Any], path: Path) -> Config | None:
     if "config" not in metadata:
         return None
-    try:
+    with foreign_errors(f"the config in {path} is not JSON", "Convert it again"):
+        if len(metadata["config"]) > CONFIG_BYTES:
+            raise ValueError("it is too long")
         data = json.loads(metadata["config"])
-    except (json.JSONDecodeError, TypeError) as error:
-        raise InputError(f"the config in {path} is not JSON", "Convert it again") from error
     return parse_config(data, f"{path} (metadata)")
 
 
@@ -172,19 +194,26 @@ def _read_torch(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None
     _check_has_networks(path, data if isinstance(data, dict) else {}, list(data) if isinstance(data, dict) else [])
     networks = {name: data[name] for name in (*NETWORKS, DISCRIMINATOR) if isinstance(data.get(name), Mapping)}
     training = data.get("training")
-    return networks, _config_in(data, path), training.get("step") if isinstance(training, Mapping) else None
+    steps = training.get("step") if isinstance(training, Mapping) else None
+    return networks, _config_in(data, path), steps if isinstance(steps, int) else None
 
 
 def _load_pickle(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+    with _damaged_otherwise(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+        try:
             # mapping keeps discriminator and optimizers out of memory; the legacy format cannot be mapped
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        raise _refusal(path, str(error)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
-        raise InputError(f"the checkpoint {path} is damaged or cut short", DOWNLOAD_AGAIN) from error
+        except pickle.UnpicklingError as error:
+            raise _refusal(path, str(error)) from error
+
+
+def _damaged_otherwise(path: Path) -> AbstractContextManager[None]:
+    return foreign_errors(f"the checkpoint {path} is damaged or cut short", DOWNLOAD_AGAIN)
+
+
+def _claims_too_much(path: Path) -> InputError:
+    return InputError(f"the checkpoint {path} claims to hold more than the file has bytes", DOWNLOAD_AGAIN)
 
 
 def _refusal(path: Path, reason: str) -> InputError:
@@ -216,12 +245,25 @@ def _check_has_networks(path: Path, networks: Mapping[str, object], keys: list[s
     )
 
 
-def _checked_tensors(path: Path, network: str, weights: Mapping[str, object]) -> dict[str, Tensor]:
-    """The tensors in float32, without the prefix that DataParallel leaves in names."""
-    tensors = {}
+def _check_kinds(path: Path, network: str, weights: Mapping[str, object]) -> None:
+    """Refuse what is not a plain tensor of numbers, before anything is computed with it."""
     for key, tensor in weights.items():
         if not isinstance(tensor, Tensor):
             raise InputError(f"{network}.{key} in the checkpoint {path} is no tensor", DOWNLOAD_AGAIN)
+        plain = not tensor.is_nested and not tensor.is_quantized and tensor.device.type == "cpu"
+        kinds = _COUNTERS if str(key).endswith("num_batches_tracked") else _WEIGHTS
+        if not plain or tensor.layout != torch.strided or tensor.dtype not in kinds:
+            found = f"{tensor.dtype}, {tensor.layout}, on the device {tensor.device.type}".replace("torch.", "")
+            raise InputError(
+                f"{network}.{key} in the checkpoint {path} is no plain tensor of floating-point numbers ({found})",
+                "Save the weights as float32 or float16",
+            )
+
+
+def _checked_tensors(path: Path, network: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in float32, without the prefix that DataParallel leaves in names."""
+    tensors = {}
+    for key, tensor in weights.items():
         if not torch.isfinite(tensor).all():
             raise InputError(
                 f"{network}.{key} in the checkpoint {path} has values that are not finite",

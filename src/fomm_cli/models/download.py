@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fomm_cli.errors import FommError
+from fomm_cli.files.atomic import move_into_place, sync
 from fomm_cli.files.cache import cache_folder
 from fomm_cli.files.download import fetch
 from fomm_cli.files.hashing import sha256_of
+from fomm_cli.files.limits import DOWNLOAD_BYTES
 from fomm_cli.models.catalogue import CATALOGUE, Published, published
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.progress import Progress, silent
@@ -48,7 +51,9 @@ def resolve_checkpoint(value: str | Path, progress: Progress = silent) -> tuple[
     entry = CATALOGUE.get(str(value))
     if entry is None or path.is_file():
         beside = Path("checkpoints") / path
-        return (beside if not path.exists() and beside.is_file() else path), None
+        with suppress(OSError, ValueError):  # no name that a file can have, which is said when it is read
+            return (beside if not path.exists() and beside.is_file() else path), None
+        return path, None
     return entry.local() or download(entry.name, progress).path, entry.config
 
 
@@ -83,14 +88,16 @@ def _fetch(entry: Published, path: Path, progress: Progress) -> None:
     if entry.sha256 is None:
         part.unlink(missing_ok=True)  # nothing would tell a mixture of two files
     try:
-        fetch(entry.addresses, part, lambda whole: _check(entry, whole), progress=progress)
+        most_bytes = entry.size or DOWNLOAD_BYTES
+        fetch(entry.addresses, part, lambda whole: _check(entry, whole), most_bytes=most_bytes, progress=progress)
     except FommError as error:
         raise FommError(
             f"{entry.file} cannot be downloaded ({error})",
             f"Get it elsewhere from {' or '.join(entry.addresses)} and put it into checkpoints/ here or into "
             f"{path.parent}",
         ) from error
-    part.replace(path)
+    sync(part)
+    move_into_place(part, path)
 
 
 def _check(entry: Published, part: Path) -> None:

@@ -108,7 +108,7 @@ def _first_difference(expected: Shapes, found: Mapping[str, torch.Size]) -> str:
         if found[key] != shape:
             return f"{key} has the shape {list(found[key])} where the config asks for {list(shape)}"
     unknown = next((key for key in found if key not in expected), None)
-    return f"{unknown} has no place in it" if unknown else ""
+    return "" if unknown is None else f"{unknown!r} has no place in it"
 
 
 def _suggest_config(checkpoint: Checkpoint) -> str:

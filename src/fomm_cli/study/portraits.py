@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in
 from fomm_cli.faces.quality import eye_whites, feature_contrast, mouth_of
 from fomm_cli.files.atomic import replacing
+from fomm_cli.files.inputs import read_text
 from fomm_cli.geometry import Box
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.formats import IMAGES_READ
@@ -181,7 +183,7 @@ def _pictures(path: Path) -> list[Path]:
 
 def _table(path: Path) -> list[tuple[str, Path]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_text(path, "table"), newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from fomm_cli.errors import InputError
+from fomm_cli.files.inputs import read_text
 from fomm_cli.scoring.rubric import STUDY_PARTS
 
 HIGHEST = 4
@@ -36,7 +38,7 @@ def read_ratings(path: Path) -> list[Rating]:
     """
     columns = ("rater", "result", *STUDY_PARTS)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_text(path, "table"), newline="") as file:
             reader = csv.DictReader(file)
             if missing := set(columns) - set(reader.fieldnames or ()):
                 raise InputError(f"{path} has no column {min(missing)}", "Save the ratings with study.html")
