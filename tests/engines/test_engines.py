@@ -74,8 +74,12 @@ def psnr(one: torch.Tensor, other: torch.Tensor) -> float:
 @torch.inference_mode()
 def assert_parity(name: str, decode: Decoder) -> None:
     for prefix, prediction in recorded_frames(name):
-        frame = decode(recording(name).keypoints(prefix)).frames
-        torch.testing.assert_close(frame, prediction, rtol=0, atol=TOLERANCE)
+        decoded, recorded = decode(recording(name).keypoints(prefix)), recording(name)
+        torch.testing.assert_close(decoded.frames, prediction, rtol=0, atol=TOLERANCE)
+        kind = f"align_corners=True/{prefix.split('/', 1)[1]}"
+        for part, found in (("deformation", decoded.flow), ("occlusion_map", decoded.occlusion_map)):
+            if f"{kind}/{part}" in recorded:
+                torch.testing.assert_close(found, recorded[f"{kind}/{part}"], rtol=0, atol=TOLERANCE)
 
 
 @torch.inference_mode()

@@ -17,6 +17,7 @@ from fomm_cli.animation.animator import REHEARSAL, Animator
 from fomm_cli.animation.autocrop import choose_source_crop
 from fomm_cli.animation.best_frame import PointDetector, find_best_frame, landmark_detector
 from fomm_cli.animation.driving import KEYPOINTS, Driving, open_driving
+from fomm_cli.animation.enlarge import Enlarged, enlarged
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.publish import provenance, publish, result_views
 from fomm_cli.animation.template import MotionTemplate, check_options, open_footage
@@ -170,16 +171,20 @@ class Source:
     Attributes:
         image: float32 (height, width, 3) in [0, 1], of the model's size.
         crop: the part of the source image that it shows; None for all of it.
+        enlarged: brings frames to the size of the result; None where that is the model's.
     """
 
     image: np.ndarray
     crop: Region | None
+    enlarged: Enlarged | None
 
 
 def prepare_source(job: AnimateJob, animator: Animator, image: np.ndarray) -> Source:
     """Crop a source image, uint8 (H, W, 3), to its face where that helps, and resize it for the model."""
     crop = choose_source_crop(job, animator.config, str(animator.device), image)
-    return Source(fit_source(cropped(image, crop), animator.size, job.fit), crop)
+    size = "source" if job.paste_back and job.size == "model" else job.size
+    refine = enlarged(image, crop, job.fit, size, animator.size, animator.networks.generator)
+    return Source(fit_source(cropped(image, crop), animator.size, job.fit), crop, refine)
 
 
 def start(job: AnimateJob, animator: Animator, driving: Driving, source: Source, initial: int) -> Animation:
@@ -195,6 +200,7 @@ def start(job: AnimateJob, animator: Animator, driving: Driving, source: Source,
         adapt_scale=job.adapt_scale,
         motion_scale=job.motion_scale,
         smoother=Smoother(float(1 / driving.footage.info.rate)) if job.smooth else None,
+        refine=source.enlarged,
         rehearsal=driving.rehearsal(REHEARSAL),
     )
 

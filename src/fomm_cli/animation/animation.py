@@ -28,8 +28,8 @@ Part = TypeVar("Part")
 Detector = Callable[[np.ndarray], KeyPoints]
 """From frames, uint8 (B, height, width, 3) of the model's size, to their keypoints."""
 
-Refine = Callable[[Decoded], Tensor]
-"""From decoded frames and their motion to the images to show: RGB(A) in [0, 1], (B, 3 or 4, H, W) of any size."""
+Refine = Callable[[Decoded], np.ndarray]
+"""From decoded frames and their motion to the images to show: uint8 (B, H, W, 3 or 4) of any size."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,7 @@ class Animation:
     @torch.inference_mode()
     def _images(self, driving: KeyPoints) -> np.ndarray:
         decoded = self.decode(self.transfer(driving))
-        shown = decoded.frames if self._refine is None else self._refine(decoded)
-        return (shown * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return to_images(decoded.frames) if self._refine is None else self._refine(decoded)
 
     def _keypoints_of(self, batch: DrivingBatch) -> KeyPoints:
         if batch.keypoints is not None:
@@ -223,3 +222,8 @@ class Animation:
         logger.warning("out of memory on the device; going on with batches of %d", self._batch_size)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def to_images(frames: Tensor) -> np.ndarray:
+    """Convert frames (B, 3, H, W) in [0, 1] to images, uint8 (B, H, W, 3)."""
+    return (frames * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fomm_cli.animation.animation import Animation, DrivingBatch, Refine
+from fomm_cli.animation.enlarge import enlarged
 from fomm_cli.animation.transfer import MotionTransfer, Smoother
 from fomm_cli.engines.engine import Engine
 from fomm_cli.engines.opening import open_engine
@@ -104,6 +105,7 @@ class Animator:
         relative: bool = True,
         adapt_scale: bool = True,
         fit: Fit = "stretch",
+        size: int | str = "model",
     ) -> Iterator[np.ndarray]:
         """Animate an image by a video, frame by frame, in constant memory.
 
@@ -114,6 +116,8 @@ class Animator:
             relative: transfer the motion since `initial` to the source's own keypoints.
             adapt_scale: scale that motion by the ratio of the sizes of the two faces.
             fit: how images of another shape are brought to the model's.
+            size: pixels of the longer side of what is yielded; "model" for the model's, "source" for as many as are
+                animated of the source, at most 2048.
 
         Yields:
             uint8 (height, width, 3) RGB, one for each driving frame.
@@ -130,6 +134,7 @@ class Animator:
             first[0] if initial is None else fit_frame(initial, self.size, fit),
             relative=relative,
             adapt_scale=adapt_scale,
+            refine=enlarged(source, None, fit, size, self.size, self.networks.generator),
             rehearsal=(self.detect(frame[None]) for frame in first),
         )
         with closing(animation.frames(self.batches(chain(first, frames)))) as results:

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 from fomm_cli.errors import InputError
 from fomm_cli.faces.options import FaceAt, FaceBackend, FaceNumber, check_one_face
-from fomm_cli.media.options import End, Fit, Fps, MaxFrames, Start, check_times
+from fomm_cli.media.options import (
+    End,
+    Fit,
+    Fps,
+    MaxFrames,
+    ResultSize,
+    Start,
+    check_result_size,
+    check_times,
+)  # fmt: skip
 from fomm_cli.models.options import AlignCorners, Checkpoint, ConfigName
 from fomm_cli.options import MOST, Option, check_bounds
 from fomm_cli.runtime.options import Device, EngineName, Precision, Threads
@@ -75,7 +84,10 @@ class AnimateJob:
             group="faces",
         ),
     ] = "auto"
-    paste_back: Annotated[bool, Option("put the animated face back into the whole image", group="faces")] = False
+    paste_back: Annotated[
+        bool, Option("put the animated face back into the whole image, as sharp as that", group="faces")
+    ] = False
+    size: ResultSize = "model"
     audio: Annotated[bool, Option("carry over the audio of the driving video", group="output")] = False
     crf: Annotated[
         int | None,
@@ -97,6 +109,7 @@ class AnimateJob:
         """Validate the options; raise InputError on an impossible combination."""
         check_bounds(self)
         check_times(self.start, self.end)
+        check_result_size(self.size)
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
         check_one_face(self.face, self.face_at)

@@ -20,6 +20,7 @@ from fomm_cli.geometry import Region
 from fomm_cli.media.destination import Target
 from fomm_cli.media.drawing import draw_keypoints, side_by_side
 from fomm_cli.media.paste import PasteBack, fitted_region
+from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.audio import add_audio
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.media.video.writer import FrameWriter, open_writer
@@ -143,7 +144,9 @@ class _Comparison:
         if frame.driving is None or frame.keypoints is None:
             raise ValueError("the driving frame was not kept")
         driving = draw_keypoints(frame.driving, frame.keypoints, self._params.kp_size)
-        return side_by_side([self._source, driving, frame.image], border=self._params.draw_border)
+        size = (frame.image.shape[0], frame.image.shape[1])
+        shown = [fit_frame(image, size, "stretch") for image in (self._source, driving)]
+        return side_by_side([*shown, frame.image], border=self._params.draw_border)
 
 
 def _add_audio(driving_video: Path, offset: Fraction, part: Path, duration: Fraction) -> bool:
@@ -175,5 +178,6 @@ def provenance(job: AnimateJob, animator: Animator, initial: int) -> dict[str, s
         "precision": animator.engine.precision,
         "fit": job.fit,
         "paste_back": job.paste_back,
+        "size": job.size,
     }
     return {"title": "Synthetic media: animated with fomm", "comment": json.dumps(made_by)}

@@ -103,7 +103,7 @@ class PairWorker:
         frames = prefetch(animation.frames(batches), depth=2 * animator.batch_size)
         with closing(frames):
             images = (frame.image for frame in _reported(frames, report))
-            count = write_lossless(folder / PART, animator.size, images)
+            count = write_lossless(folder / PART, source.enlarged.size if source.enlarged else animator.size, images)
         seconds = time.perf_counter() - began
         outcome = Outcome(count, seconds, describe_device(animator.device), animator.checkpoint_sha256)
         notes = {**asdict(outcome), "thumbnail": "", "provenance": provenance(job, animator, initial)}

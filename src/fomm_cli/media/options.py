@@ -1,4 +1,4 @@
-"""Options that say which part of a driving video is read, and how images are brought to the model's size."""
+"""Options that say which part of a driving video is read, and the sizes of what the model sees and what it shows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,27 @@ _GROUP = "trim and size"
 Fit = Annotated[
     Literal["stretch", "crop", "pad"], Option("for images that are not square (default: stretch)", group=_GROUP)
 ]
+
+
+def result_size(text: str) -> int | str:
+    """Read ``model``, ``source`` or a number of pixels."""
+    if text in ("model", "source"):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither model nor source nor a number of pixels") from None
+
+
+ResultSize = Annotated[
+    int | str,
+    Option(
+        "pixels of the result's longer side: model (256 mostly), source (as many as are animated of it, at most 2048), "
+        "or an even N; beyond the model's size, fine detail comes from the source",
+        metavar="model|source|N", parse=result_size, low=64, high=2048, expected="model, source, or an even number "
+        "from 64 to 2048", group="output",
+    ),
+]  # fmt: skip
 Start = Annotated[
     float,
     Option(
@@ -35,6 +56,12 @@ Fps = Annotated[
         parse=frame_rate, low=0.001, high=1000, expected="0.001 to 1000 frames per second", group=_GROUP,
     ),
 ]  # fmt: skip
+
+
+def check_result_size(size: int | str) -> None:
+    """Raise InputError unless a size is a word or an even number."""
+    if (isinstance(size, str) and size not in ("model", "source")) or (isinstance(size, int) and size % 2):
+        raise InputError(f"invalid --size {size}", "Expected model, source, or an even number from 64 to 2048")
 
 
 def check_times(start: float, end: float | None) -> None:

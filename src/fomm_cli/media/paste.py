@@ -159,6 +159,8 @@ def _ramp(start: int, stop: int, length: int, whole: bool) -> np.ndarray:
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Float32 (H, W, C) at another (height, width), smoothly."""
+    if image.shape[:2] == size:
+        return image
     pixels = torch.from_numpy(np.ascontiguousarray(image, np.float32)).permute(2, 0, 1)[None]
     resized = F.interpolate(pixels, size=size, mode="bicubic", antialias=True, align_corners=False)
     return resized[0].permute(1, 2, 0).numpy()
