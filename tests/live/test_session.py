@@ -129,5 +129,5 @@ def test_a_folder_gives_its_images_by_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no image in the folder"):
+    with pytest.raises(InputError, match="holds no images"):
         avatar_paths([tmp_path])

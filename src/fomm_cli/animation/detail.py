@@ -19,7 +19,7 @@ _FOLD = (0.5, 0.1)
 _LIKENESS = (0.8, 0.3)  # structural similarity of the frame to the warped source
 _LIKENESS_WINDOW = 9  # pixels of the model
 _LIKENESS_FLOOR = 20.0  # variance in squared grey levels below which structure is noise
-_CUBIC_UP_TO = 640  # pixels; beyond, a cubic warp takes longer than a frame, and pictures hold less for each pixel
+_CUBIC_UP_TO = 640  # pixels; beyond, a cubic warp takes longer than a frame, and images hold less for each pixel
 _ONE = 128  # fixed-point 1 of weights, so that weight times detail fits into 16 bits
 
 
@@ -28,7 +28,7 @@ class FlowSampling:
     """How a generator reads its flow; attributes as in `Generator`.
 
     Attributes:
-        skips: whether it warps the picture itself, with the flow resized corner to corner, rather than features of
+        skips: whether it warps the image itself, with the flow resized corner to corner, rather than features of
             the flow's size.
         align_corners: whether -1 and 1 are the centres of the outermost pixels rather than the outer edges.
     """
@@ -37,7 +37,7 @@ class FlowSampling:
     align_corners: bool
 
     def displacement(self, flow: np.ndarray, frame_side: int, axis: int) -> np.ndarray:
-        """How far each pixel comes along an axis, as a fraction of that side of the picture.
+        """How far each pixel comes along an axis, as a fraction of that side of the image.
 
         Args:
             flow: float32 (h, w, 2), x before y, in [-1, 1].
@@ -87,7 +87,7 @@ class DetailTransfer:
 
         Args:
             source: uint8 (H, W, 3), at the size of the result.
-            shown: what the model was given of the same picture, float32 (h, w, 3) in [0, 1].
+            shown: what the model was given of the same image, float32 (h, w, 3) in [0, 1].
             sampling: how the model reads its flow.
         """
         self.size: tuple[int, int] = (source.shape[0], source.shape[1])
@@ -125,22 +125,22 @@ class DetailTransfer:
         weight = self._weight(frame, warped, flow, occlusion)
         return np.asarray(cv2.add(enlarged, self._faded(detail, weight), dtype=cv2.CV_8U))
 
-    def _warped(self, picture: np.ndarray, flow: np.ndarray, interpolation: int) -> np.ndarray:
-        """A picture of the source (H, W, 3), warped at its own size."""
+    def _warped(self, image: np.ndarray, flow: np.ndarray, interpolation: int) -> np.ndarray:
+        """An image of the source (H, W, 3), warped at its own size."""
         import cv2
 
-        size = picture.shape[:2]
+        size = image.shape[:2]
         moved = [self._enlarged(self._displacement(flow, axis), size) * size[1 - axis] for axis in (0, 1)]
         moved[0] += np.arange(size[1], dtype=np.float32)
         moved[1] += np.arange(size[0], dtype=np.float32)[:, None]
-        warped = cv2.remap(picture, moved[0], moved[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
+        warped = cv2.remap(image, moved[0], moved[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(warped)
 
     def _displacement(self, flow: np.ndarray, axis: int) -> np.ndarray:
         return self._sampling.displacement(flow, self._shown.shape[1 - axis], axis)
 
     def _enlarged(self, field: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-        """A field (n, m) on the nodes of the flow, interpolated to the pixels of a picture."""
+        """A field (n, m) on the nodes of the flow, interpolated to the pixels of an image."""
         rows = self._matrix(field.shape[0], self._shown.shape[0], size[0])
         columns = self._matrix(field.shape[1], self._shown.shape[1], size[1])
         return np.asarray(rows @ field @ columns.T)
@@ -204,7 +204,7 @@ def _ramp(values: np.ndarray, full: float, none: float) -> np.ndarray:
 
 
 def _likeness(frame: np.ndarray, warped: np.ndarray) -> np.ndarray:
-    """Structural similarity of two pictures, uint8 (h, w, 3), around each pixel: float32 (h, w), 1 where equal.
+    """Structural similarity of two images, uint8 (h, w, 3), around each pixel: float32 (h, w), 1 where equal.
 
     Brightness does not count: networks may shade what they warp.
     """
@@ -213,7 +213,7 @@ def _likeness(frame: np.ndarray, warped: np.ndarray) -> np.ndarray:
     def mean(values: np.ndarray) -> np.ndarray:
         return np.asarray(cv2.blur(values, (_LIKENESS_WINDOW, _LIKENESS_WINDOW)))
 
-    one, other = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (frame, warped))
+    one, other = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) for image in (frame, warped))
     mean_one, mean_other = mean(one), mean(other)
     variances = mean(one * one) - mean_one**2 + mean(other * other) - mean_other**2
     covariance = mean(one * other) - mean_one * mean_other

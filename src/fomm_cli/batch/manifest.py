@@ -17,7 +17,7 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import read_text
 from fomm_cli.files.yaml_text import parse_yaml
-from fomm_cli.media.formats import IMAGES_READ
+from fomm_cli.media.folder import images_at
 from fomm_cli.options import described
 
 Options = dict[str, Any]
@@ -40,7 +40,7 @@ def cross(sources: Sequence[str], drivings: Sequence[str], options: Options) -> 
     Raises:
         InputError: a pattern that fits nothing, or options that cannot be meant.
     """
-    pictures = [path for pattern in sources for path in _pictures(_expand(pattern))]
+    pictures = [path for pattern in sources for found in _expand(pattern) for path in images_at(found)]
     videos = [path for pattern in drivings for path in _expand(pattern)]
     return [
         AnimateJob(**{**options, "source_image": picture, "driving_video": video})
@@ -129,19 +129,6 @@ def _expand(pattern: str) -> list[Path]:
     found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - may be absolute
     if not found:
         raise InputError(f"nothing fits the pattern {pattern}", "Check the folder, and quote the pattern")
-    return found
-
-
-def _pictures(paths: list[Path]) -> list[Path]:
-    """The paths, with the pictures in it for each folder."""
-    found = []
-    for path in paths:
-        inside = [child for child in sorted(path.iterdir()) if child.suffix.lower() in IMAGES_READ] if (
-            path.is_dir()
-        ) else [path]  # fmt: skip
-        if not inside:
-            raise InputError(f"the folder {path} holds no pictures ({' '.join(IMAGES_READ)})", "Name another one")
-        found += inside
     return found
 
 

@@ -36,7 +36,7 @@ _OUTPUT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4,
 class WinogradConv2d(nn.Module):
     """A 3x3 convolution with a border of one pixel by Winograd's algorithm, (1, C, H, W) -> (1, C', H, W).
 
-    It rounds differently than the usual sum.     H and W are multiples of 4. The weights take four times the memory.
+    It rounds differently than the usual sum. H and W are multiples of 4. The weights take four times the memory.
     """
 
     weight: Tensor

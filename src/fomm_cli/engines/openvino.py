@@ -22,6 +22,7 @@ from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_b
 from fomm_cli.engines.store import is_whole, kept, make_once
 from fomm_cli.extras import EXTRAS, require
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.difference import psnr
 from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
 from fomm_cli.models.generator import EncodedSource, Generator
 from fomm_cli.models.loading import LoadedModel
@@ -158,7 +159,7 @@ class OpenVinoEngine(Engine):
                 (self._decode(encoded, keypoints, sample.pose, layers).frames - sample.frame).square().mean()
                 for sample in samples
             ]
-            best = max(best, (-10 * math.log10(max(float(np.mean(errors)), 1e-10)), candidate), key=lambda one: one[0])
+            best = max(best, (psnr(float(np.mean(errors))), candidate), key=lambda one: one[0])
             if best[0] >= GOOD_PSNR:
                 break
         log = logger.info if best[0] >= GOOD_PSNR else logger.warning

@@ -7,7 +7,6 @@ does slows all of them alike.
 from __future__ import annotations
 
 import logging
-import math
 import multiprocessing
 import statistics
 import sys
@@ -33,6 +32,7 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import FommError
 from fomm_cli.evaluation.options import BenchJob
 from fomm_cli.extras import is_installed
+from fomm_cli.media.difference import psnr
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
 from fomm_cli.media.video.reader import Clip, open_clip
@@ -43,7 +43,6 @@ from fomm_cli.runtime.precision import has_bf16
 
 logger = logging.getLogger(__name__)
 
-BEST_PSNR = 100.0  # of equal frames, whose ratio has no bound
 _COMPARED = 8  # frames
 _FAREWELL = 5  # seconds
 _SPAWN = multiprocessing.get_context("spawn")
@@ -208,7 +207,7 @@ def _rows(
             fps_min=min(speeds),
             fps_max=max(speeds),
             ratio=statistics.median(speeds) / reference,
-            psnr_db=min(BEST_PSNR, -10 * math.log10(error)) if error else BEST_PSNR,
+            psnr_db=psnr(error),
             max_abs=float(np.abs(difference).max()),
             peak_mb=taken[-1].peak_mb,
             end_to_end=end_to_end,

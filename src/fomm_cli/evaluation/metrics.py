@@ -9,15 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from fomm_cli.animation.best_frame import PointDetector
+from fomm_cli.media.difference import psnr
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
 """Between two images, uint8 (H, W, 3)."""
-
-_BEST_PSNR = 100.0  # of equal images, whose ratio has no bound
 
 
 @dataclass(frozen=True)
@@ -60,27 +59,29 @@ class Metrics:
             points: landmarks (N, 2) of the true one, in pixels; None where it has none.
         """
         l1 = float(np.abs(wanted.astype(np.int16) - found).mean()) / 255
-        psnr = _BEST_PSNR if l1 == 0 else float(peak_signal_noise_ratio(wanted, found, data_range=255))  # type: ignore[no-untyped-call]
+        squared_error = float(np.square((wanted.astype(np.float64) - found) / 255).mean())
         ssim = float(structural_similarity(wanted, found, channel_axis=2, data_range=255))  # type: ignore[no-untyped-call]
-        self._rows.append((l1, psnr, ssim, math.nan if self._features is None else self._features(wanted, found)))
+        self._rows.append(
+            (l1, psnr(squared_error), ssim, math.nan if self._features is None else self._features(wanted, found))
+        )
         if points is not None and self._landmarks is not None:
             there = self._landmarks(found)
             self._distances.append(None if there is None else float(np.linalg.norm(points - there, axis=1).mean()))
 
     def scores(self) -> Scores:
         """The averages so far."""
-        l1, psnr, ssim, features = np.mean(self._rows, axis=0).tolist()
+        l1, decibels, ssim, features = np.mean(self._rows, axis=0).tolist()
         return Scores(
-            l1, psnr, ssim, None if self._features is None else features,
+            l1, decibels, ssim, None if self._features is None else features,
             akd=_mean(self._distances), mkr=_mean([float(distance is None) for distance in self._distances]),
         )  # fmt: skip
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
     """The mean of several, each counting alike; what one of them does not have is left to the others."""
-    l1, psnr, ssim = np.mean([(each.l1, each.psnr, each.ssim) for each in scores], axis=0).tolist()
+    l1, decibels, ssim = np.mean([(each.l1, each.psnr, each.ssim) for each in scores], axis=0).tolist()
     features, akd, mkr = (_mean([getattr(each, name) for each in scores]) for name in ("features", "akd", "mkr"))
-    return Scores(l1, psnr, ssim, features, akd, mkr)
+    return Scores(l1, decibels, ssim, features, akd, mkr)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

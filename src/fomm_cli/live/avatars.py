@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from fomm_cli.engines.engine import Decoder
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.errors import FommError
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.media.formats import IMAGES_READ
+from fomm_cli.media.folder import images_at
 
 _MOST_KEPT = 16  # encoded sources; one of the published networks' takes 5 MB
 
@@ -114,13 +114,4 @@ def avatar_paths(sources: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: a folder holds no image.
     """
-    paths: list[Path] = []
-    for source in sources:
-        if not source.is_dir():
-            paths.append(source)
-            continue
-        found = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGES_READ)
-        if not found:
-            raise InputError(f"there is no image in the folder {source}", "Put portraits such as .jpg or .png there")
-        paths += found
-    return paths
+    return [path for source in sources for path in images_at(source)]

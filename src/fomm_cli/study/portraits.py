@@ -19,7 +19,7 @@ from fomm_cli.files.atomic import replacing
 from fomm_cli.files.inputs import read_text
 from fomm_cli.geometry import Box
 from fomm_cli.media.first_frame import read_first_frame
-from fomm_cli.media.formats import IMAGES_READ
+from fomm_cli.media.folder import images_at
 from fomm_cli.media.image import write_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.study.options import StudyJob
@@ -159,10 +159,10 @@ def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
     for text in given:
         label, equals, name = text.partition("=")
         if equals:
-            found += [(label, path) for path in _pictures(Path(name))]
+            found += [(label, path) for path in images_at(Path(name))]
         elif Path(text).is_dir():
             folders = sorted(path for path in Path(text).iterdir() if path.is_dir())
-            found += [(folder.name, path) for folder in folders for path in _pictures(folder)]
+            found += [(folder.name, path) for folder in folders for path in images_at(folder)]
             if not folders:
                 raise InputError(
                     f"--kind {text} has no folders in it", "Write --kind label=folder, or one folder a label"
@@ -170,15 +170,6 @@ def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
         else:
             found += _table(Path(text))
     return found
-
-
-def _pictures(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    pictures = [child for child in sorted(path.iterdir()) if child.suffix.lower() in IMAGES_READ]
-    if not pictures:
-        raise InputError(f"the folder {path} holds no pictures ({' '.join(IMAGES_READ)})", "Name another one")
-    return pictures
 
 
 def _table(path: Path) -> list[tuple[str, Path]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import check_exists
 from fomm_cli.files.kind import Kind, identify
-from fomm_cli.media.formats import IMAGES_READ
+from fomm_cli.media.folder import images_in
 from fomm_cli.media.image import is_still_image, read_image
 from fomm_cli.media.video.decoder import Damage, decoded_frames, probe
 from fomm_cli.media.video.frame import Frame, Moment
@@ -247,7 +246,7 @@ class FolderSource:
     origin = Fraction(0)
 
     def __init__(self, folder: Path, rate: Fraction) -> None:
-        self._paths = _frame_paths(folder)
+        self._paths = images_in(folder)
         first = next((image for image in map(_read_or_none, self._paths) if image is not None), None)
         if first is None:
             raise InputError(f"None of the images in {folder} can be read", "Copy or export the frames again.")
@@ -266,23 +265,6 @@ class FolderSource:
         first = min(math.ceil(start * self.info.rate), len(self._paths) - 1)
         for index, path in enumerate(self._paths[first:], first):
             yield Shot(index * interval, interval, lambda path=path: render(path))  # type: ignore[misc]
-
-
-def _frame_paths(folder: Path) -> list[Path]:
-    try:
-        entries = list(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror}", "Check its permissions.") from error
-    paths = [path for path in entries if path.suffix.lower() in IMAGES_READ and not path.name.startswith(".")]
-    if not paths:
-        raise InputError(f"{folder} holds no images ({' '.join(IMAGES_READ)})", "Name a video or a folder of frames.")
-    return sorted(paths, key=_natural_key)
-
-
-def _natural_key(path: Path) -> tuple[list[str | int], str]:
-    """Order frame2 before frame10; splitting puts text and digits at alternating places."""
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.name
 
 
 def _read_or_none(path: Path) -> np.ndarray | None:
