@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fomm_cli.media.validate import DEMUXERS
 from fomm_cli.media.video.audio import add_audio, audio_codec, audio_command, can_carry_audio
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.media.video.writer import open_writer
@@ -175,7 +176,8 @@ def test_command_line() -> None:
     command = audio_command("ffmpeg", Path("r.mp4"), Path("d.mkv"), Path("t.mp4"), Fraction(1, 3), Fraction(2), "flac")
     assert command == [
         *("ffmpeg", "-hide_banner", "-nostdin", "-loglevel", "error", "-y", "-i", "file:r.mp4"),
-        *("-vn", "-seek_timestamp", "1", "-ss", "0.333333", "-t", "2.000000", "-i", "file:d.mkv"),
+        *("-vn", "-seek_timestamp", "1", "-ss", "0.333333", "-t", "2.000000"),
+        *("-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", "file:d.mkv"),
         *("-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "0", "-map_chapters", "-1", "-c:v", "copy"),
         *("-c:a", "aac", "-b:a", "192k", "-movflags", "+faststart", "file:t.mp4"),
     ]

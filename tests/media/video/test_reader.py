@@ -306,7 +306,7 @@ def test_whole_files_are_not_called_damaged(tmp_path: Path, suffix: str, caplog:
     [
         ("a.mp4", b"", "is empty"),
         ("a.mp4", b"<html><head></head></html>", "is a web page, not a video"),
-        ("a.mp4", b"#EXTM3U\nhttp://127.0.0.1:9/x.ts\n", "is a text file"),
+        ("a.mp4", b"#EXTM3U\nhttp://127.0.0.1:9/x.ts\n", "is a playlist"),
         ("a.mp4", bytes(range(256)) * 20, "is damaged or not a video"),
         ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC image"),
     ],

@@ -23,7 +23,7 @@ _ENCODERS = {
     ".mov": ("-c:a", "aac", "-b:a", "192k"),
     ".webm": ("-c:a", "libopus", "-b:a", "128k"),
 }
-# WebM cannot hide what was read before the start, as MP4 can: it would move the image.
+# WebM cannot hide what was read before the start, as MP4 can: it would move the video.
 _COPY = ("-c:a", "copy", "-copypriorss:a", "0")
 _TIMEOUT = 3600  # seconds; far beyond what copying takes, so that nothing waits for ever
 
@@ -48,11 +48,11 @@ def audio_codec(path: Path) -> str | None:
 def audio_command(
     ffmpeg: str, rendered: Path, driving: Path, target: Path, start: Fraction, duration: Fraction, codec: str
 ) -> list[str]:
-    """Build the command line that joins image and sound.
+    """Build the command line that joins video and audio.
 
     Args:
         ffmpeg: the program.
-        rendered: the silent video; its image and metadata are copied as they are.
+        rendered: the silent video; its video and metadata are copied as they are.
         driving: the file with the sound.
         target: the file to write.
         start: where the sound begins, in seconds on the driving file's own clock.
@@ -65,7 +65,7 @@ def audio_command(
     return [
         *(ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
         *("-i", f"file:{rendered}"),
-        # Without its image, the driving file is searched for its nearest sound packet, not its nearest key frame.
+        # Without its video stream, the file is searched for the nearest sound packet, not the nearest key frame.
         *("-vn", "-seek_timestamp", "1", "-ss", _decimal(start), "-t", _decimal(duration)),
         *(word for name, value in CONTAINER_OPTIONS.items() for word in (f"-{name}", value)),
         *("-i", f"file:{driving}"),
