@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fomm_cli.faces.face import Face
-from fomm_cli.faces.quality import feature_contrast, judge_position, judge_source
+from fomm_cli.faces.landmarks import EYELIDS
+from fomm_cli.faces.quality import eye_whites, feature_contrast, judge_position, judge_source
 from fomm_cli.geometry import Box
 
 FRAME = Box(0, 0, 200, 200)
@@ -60,3 +61,17 @@ def test_exposure_is_the_middle_of_the_face(level: int, verdict: str) -> None:
     face = Face(Box(50, 50, 150, 150))
     found = {finding.topic: finding.verdict for finding in judge_source(picture, FRAME, [face], face)}
     assert found["exposure"] == verdict
+
+
+@pytest.mark.parametrize(("white", "colour"), [(0, (250, 250, 250)), (10, (250, 250, 250)), (10, (250, 240, 120))])
+def test_eye_whites_are_bright_and_without_colour(white: int, colour: tuple[int, int, int]) -> None:
+    image = np.full((100, 100, 3), (150, 110, 90), np.uint8)
+    landmarks = np.zeros((478, 2))
+    for lids, x in zip(EYELIDS, (20, 60), strict=True):  # eyes of 20 x 10 pixels: iris, and `white` columns of white
+        corners = [(0, 5), (0, 0), (10, 0), (20, 0), (20, 5), (20, 10), (10, 10), (0, 10)]
+        landmarks[list(lids)] = np.add((x, 40), corners)
+        image[40:51, x : x + 21] = (40, 30, 20)
+        image[40:51, x : x + white] = colour
+    found = eye_whites(image, Face(Box(0, 0, 100, 100), landmarks))
+    expected = 1000 * 2 * 10 * white / 100**2 if min(colour) > 0.72 * max(colour) else 0
+    assert found == pytest.approx(expected, rel=0.12)

@@ -72,6 +72,8 @@ def test_outlines_are_measured_from_the_middle_of_the_first_face_that_is_seen() 
     np.testing.assert_allclose(shown[1].mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(shown[1], axis=1), RADIUS / SIZE)
     np.testing.assert_allclose(shown[2] - shown[1], np.broadcast_to(np.array([30, -20]) / SIZE, (36, 2)), atol=1e-9)
+    larger = ovals(track_of(np.stack([face(), (face() - 100) * 2 + 100])))  # and in its size, not that of the next
+    np.testing.assert_allclose(np.linalg.norm(larger, axis=2), np.outer([1, 2], np.full(36, RADIUS / SIZE)))
     same = ovals(track_of(np.stack([face(middle=(700, 20))])))
     np.testing.assert_allclose(same[0], shown[1], atol=1e-9)
 
