@@ -26,8 +26,8 @@ from support.fuzzing.trial import ANYTHING, Trial
 MEMORY = 1536 << 20  # bytes that a case may need beyond what the parent has
 _ADDRESSES = 6 << 30  # bytes of address space beyond the parent's; only keeps the machine alive
 _CPU_SECONDS = 25
-_WALL_SECONDS = 90
-_IDLE_SECONDS = 30  # without a second of processor time: it waits for something
+_WALL_SECONDS = 600
+_IDLE_SECONDS = 30  # without any computing: it waits for something; a busy machine gives it some in that time
 _LONGEST_FILE = 1 << 30
 _LONGEST_LINE = 2000  # characters of a message
 _MESSAGES = "messages"  # the folder beside a case with what it said
@@ -168,14 +168,15 @@ def _be_the_child(trial: Trial, folder: Path, messages: Path, addresses: int, *,
 
 def _wait_for(child: int, began: float) -> tuple[int | None, resource.struct_rusage, str]:
     """Exit code, None after a signal; what it used; and why it was stopped, "" if it ended by itself."""
-    stopped, pause = "", 0.005
+    stopped, pause, cpu, busy = "", 0.005, 0.0, began
     while True:
         ended, status, usage = os.wait4(child, os.WNOHANG)
         if ended:
             break
-        wall, cpu = time.monotonic() - began, _cpu_seconds(child)
-        if wall > _WALL_SECONDS or (wall > _IDLE_SECONDS and cpu < 1):
-            stopped = f"no end after {wall:.0f} s ({cpu:.0f} s of computing)"
+        before, cpu, now = cpu, _cpu_seconds(child), time.monotonic()
+        busy = now if cpu > before else busy
+        if now - busy > _IDLE_SECONDS or now - began > _WALL_SECONDS:
+            stopped = f"no end after {now - began:.0f} s ({cpu:.0f} s of computing)"
             os.killpg(child, signal.SIGKILL)
             _, status, usage = os.wait4(child, 0)
             break
