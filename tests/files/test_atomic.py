@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.files.atomic import frame_path, is_frame_pattern, replacing, replacing_frames
+from fomm_cli.files.atomic import frame_path, is_frame_pattern, make_folder, replacing, replacing_frames
 
 
 def names(folder: Path) -> list[str]:
@@ -313,3 +313,12 @@ def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
 def test_a_number_of_more_digits_than_names_have_is_no_pattern() -> None:
     assert is_frame_pattern(Path("%05d.png"))
     assert not is_frame_pattern(Path("%0999999999d.png"))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"the folder .*sub cannot be created"):
+        make_folder(tmp_path / "file" / "sub")
+    make_folder(tmp_path / "new" / "sub")
+    make_folder(tmp_path / "new" / "sub")
+    assert (tmp_path / "new" / "sub").is_dir()

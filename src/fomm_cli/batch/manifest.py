@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
-from fomm_cli.files.inputs import read_text
+from fomm_cli.files.inputs import is_there, read_text
 from fomm_cli.files.yaml_text import parse_yaml
 from fomm_cli.media.folder import images_at
 from fomm_cli.options import described
@@ -124,7 +124,7 @@ class _readable:  # noqa: N801 - reads as a verb where it is used
 
 def _expand(pattern: str) -> list[Path]:
     path = Path(pattern)
-    if path.exists() or not glob.has_magic(pattern):
+    if is_there(path) or not glob.has_magic(pattern):
         return [path]
     found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - may be absolute
     if not found:
@@ -175,7 +175,7 @@ def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options
 def _located(folder: Path, name: str) -> Path | str:
     """The path in the folder, if something is there; else as it stands."""
     beside = folder / name
-    return beside if beside.exists() or (glob.has_magic(name) and glob.glob(str(beside))) else name  # noqa: PTH207
+    return beside if is_there(beside) or (glob.has_magic(name) and glob.glob(str(beside))) else name  # noqa: PTH207
 
 
 def _job(options: Options, where: str) -> AnimateJob:

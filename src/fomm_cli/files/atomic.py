@@ -88,6 +88,18 @@ def replacing_frames(pattern: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder, and those above it, unless it is there.
+
+    Raises:
+        InputError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be created: {error.strerror}", "Choose another one.") from error
+
+
 def move_into_place(finished: Path, place: Path) -> None:
     """Rename a file whose data is on the disk, or a folder of such files, so that the new name is there to stay.
 

@@ -69,6 +69,14 @@ def check_exists(path: Path) -> os.stat_result:
     return found
 
 
+def is_there(path: Path) -> bool:
+    """Return whether something is at ``path``; False for a name that no file can have, too."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def read_text(path: Path, wanted: str, most_bytes: int = TEXT_BYTES) -> str:
     """Read a whole text file in UTF-8, with or without a byte order mark.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -132,8 +134,17 @@ def _pillow() -> Iterator[None]:
         yield
 
 
+@cache
+def _silence_libtiff() -> None:
+    """Keep the C library in Pillow's wheel from writing to stderr what Pillow raises anyway."""
+    for library in (Path(Image.__file__).parents[1] / "pillow.libs").glob("libtiff*"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).TIFFSetErrorHandler(None)
+
+
 def _open(path: Path) -> Image.Image:
     Image.init()
+    _silence_libtiff()
     try:
         return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
     except Image.DecompressionBombError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fomm_cli.files.atomic import make_folder
 from fomm_cli.scoring.figure import figure_file
 from fomm_cli.scoring.rubric import STUDY_PARTS
 from fomm_cli.study.rows import Row, Study
@@ -32,7 +33,7 @@ def draw_charts(folder: Path, study: Study) -> list[Path]:
     Returns:
         The SVGs; a PNG lies beside each.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     made = []
     groups = [(group, [study.of(model, group) for model in study.models]) for group in study.groups]
     by_mouth = [rows_by_mouth(study, model) for model in study.models]

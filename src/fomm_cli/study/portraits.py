@@ -15,7 +15,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in
 from fomm_cli.faces.quality import eye_whites, feature_contrast, mouth_of
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.inputs import read_text
 from fomm_cli.geometry import Box
 from fomm_cli.media.first_frame import read_first_frame
@@ -80,7 +80,7 @@ def make_specimens(job: StudyJob, driving: Framing, detector: FaceDetector) -> l
         InputError: a picture that cannot be read, a portrait without a face, or framings that cannot be.
     """
     folder = job.out / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     specimens = []
     names: set[str] = set()
     for path in job.source_images:

@@ -20,7 +20,7 @@ from fomm_cli.errors import FommError, InterruptedByUserError
 from fomm_cli.extras import require
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.files.inputs import check_exists
 from fomm_cli.geometry import Box
@@ -104,7 +104,7 @@ def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
     for picture in job.source_images:
         check_exists(picture)
     models = _models(job)
-    job.out.mkdir(parents=True, exist_ok=True)
+    make_folder(job.out)
     with open_detector("mediapipe") as detector:
         face = Scorer(driving, detector, partial(_load, models[0], job.device)).driving_face
         scorers = {
@@ -185,7 +185,7 @@ class _Judge:
         write_view(self._job.out / view, source, self._driving, open_clip(result))
         scored = self._scorers[model.name].score(open_clip(result), source)
         row = _row(f"results/{name}", view.as_posix(), model.name, specimen, scored)
-        remembered.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(remembered.parent)
         with replacing(remembered) as part:
             part.write_text(json.dumps({"key": key, "row": asdict(row)}), encoding="utf-8")
         return row

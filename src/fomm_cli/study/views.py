@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.media.drawing import side_by_side
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
@@ -34,7 +34,7 @@ def write_view(target: Path, source: np.ndarray, driving: Clip, result: Clip) ->
         result: with the frames of the driving video.
     """
     still = fit_frame(source, (SIDE, SIDE), "stretch")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     with (
         replacing(target) as part,
         open_writer(part, (SIDE, 3 * SIDE), driving.info.rate, {}, _CRF) as writer,
@@ -72,7 +72,7 @@ def write_sheet(target: Path, title: str, rows: Sequence[Row], folder: Path) -> 
         sheet.paste(Image.fromarray(source), (_MARGIN, top))
         for column, (_, result) in enumerate(frames):
             sheet.paste(Image.fromarray(result), (_MARGIN + (column + 1) * SIDE, top))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     with replacing(target) as part:
         sheet.save(part)
 
