@@ -131,7 +131,7 @@ const ADVICE = [
   [/--face N/, "Click the face that is meant"],
   [/--find_best_frame/, "Tick \"Start from the most similar pose\""],
   [/--crop|--fit/, "It is cropped to the face by itself, unless you choose otherwise"],
-  [/--face_backend/, "Install MediaPipe to find more faces: pip install \"fomm[faces]\""],
+  [/--face_backend/, "Install MediaPipe to find more faces: pip install mediapipe"],
 ];
 
 function showCheck(result) {
@@ -326,6 +326,7 @@ function chosenOptions() {
   for (const name of ["find_best_frame", "paste_back", "smooth", "audio"]) options[name] = form[name].checked;
   for (const name of ["crop", "fit", "engine", "precision"]) options[name] = form[name].value;
   for (const name of ["start", "end", "max_frames", "best_frame", "crf"]) if (form[name].value !== "") options[name] = Number(form[name].value);
+  options.size = Number(form.size.value) || form.size.value;
   if (form.absolute.checked) delete options.motion_scale;
   if (form.format.value === "gif" || state.driving.content_type === "") options.audio = false;
   if (state.face) options.face = state.face;
@@ -512,7 +513,7 @@ function open(id) {
 
 function prepareScore(job, hasVideo) {
   const hint = byId("score-hint");
-  const reason = !hasVideo ? "A ready-made motion has no video to compare with." : !state.options.can_score ? "To score results: pip install \"fomm[study]\"" : "";
+  const reason = !hasVideo ? "A ready-made motion has no video to compare with." : !state.options.can_score ? "To score results: pip install mediapipe" : "";
   byId("score").disabled = reason !== "";
   hint.textContent = reason;
   show(hint, reason !== "");
