@@ -168,6 +168,8 @@ class LiveSession:
                 look = FaceLook(_open_finder(opened, face_backend))
                 watch = FaceWatch(look, look.forget, background=background)
                 opened.callback(watch.close)
+            with torch.inference_mode():
+                ready.current.decode(ready.current.keypoints)  # the first time takes longer than those that follow
             session = cls(animator, ready, watch)
             session._closing = opened.pop_all()
         return session
@@ -277,6 +279,16 @@ class LiveSession:
             self._face = True
         else:
             self._watch.restart()
+
+    @property
+    def workers(self) -> int:
+        """How many frames may be decoded side by side."""
+        return self._animator.engine.workers
+
+    @property
+    def checkpoint_sha256(self) -> str:
+        """Hash of the weights."""
+        return self._animator.checkpoint_sha256
 
     @property
     def motion_scale(self) -> float:
