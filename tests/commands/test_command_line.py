@@ -55,6 +55,9 @@ def test_info_names_versions_and_devices() -> None:
     assert facts["torch"].startswith(tuple("0123456789"))
     assert "vox-256" in facts["configs"]
     assert facts["CUDA"]
+    use, _, file = facts["terms of its weights"].partition(": ")
+    assert use == "research and demonstration only"
+    assert "Commercial use is not granted" in Path(file).read_text()
 
 
 def test_convert_gives_a_file_that_needs_no_config(tmp_path: Path) -> None:

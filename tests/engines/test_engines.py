@@ -168,10 +168,13 @@ def test_models_with_skips(engine: tuple[str, str, float]) -> None:
 
 
 def with_skips() -> LoadedModel:
-    """A model of the kind whose decoder sees the warped source at every scale, not trained."""
+    """An untrained model with everything that the small model has and the published ones have not."""
     config = config_of("tiny_first_order")
     params = config.model_params
-    generator = params.generator_params.model_copy(update={"skips": True})
+    motion = params.generator_params.dense_motion_params.model_copy(update={"guided_upsampling": True})
+    generator = params.generator_params.model_copy(
+        update={"skips": True, "padding": "border", "hints": 4, "dense_motion_params": motion}
+    )
     config = config.model_copy(update={"model_params": params.model_copy(update={"generator_params": generator})})
     torch.manual_seed(0)
     networks = Networks.build(config)

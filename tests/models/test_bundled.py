@@ -16,7 +16,7 @@ from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.training.dataset import find_videos, identity_of
 
-PACKING = runpy.run_path(str(REPOSITORY / "docs" / "training" / "pack_training.py"))
+PACKING = runpy.run_path(str(REPOSITORY / "recipes" / "mini-256" / "pack_training.py"))
 TRAINING = REPOSITORY / "checkpoints" / "mini-256-training.safetensors"
 
 

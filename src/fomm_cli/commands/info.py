@@ -46,7 +46,7 @@ def _facts() -> Iterator[tuple[str, object]]:
     import torch
 
     from fomm_cli.config.schema import config_names
-    from fomm_cli.models.bundled import bundled_checkpoint
+    from fomm_cli.models.bundled import bundled_checkpoint, weights_licence
 
     yield "fomm", __version__
     yield "Python", f"{platform.python_version()} ({sys.executable})"
@@ -62,6 +62,7 @@ def _facts() -> Iterator[tuple[str, object]]:
     yield "ffmpeg", _ffmpeg()
     yield "configs", config_names()
     yield "bundled model", _presence(bundled_checkpoint())
+    yield "terms of its weights", f"research and demonstration only: {weights_licence()}"
     yield from _landmark_weights()
 
 

@@ -292,9 +292,12 @@ class DenseMotionParams(_Hourglass):
 
     Attributes:
         kp_variance: of the Gaussian drawn at each keypoint, in squared coordinates (a frame spans -1 to 1).
+        guided_upsampling: whether the network also predicts how to double the size of its flow and occlusion map, so
+            that both can jump at the edge of a lid or lip; the published networks do not.
     """
 
     kp_variance: PositiveFloat = 0.01
+    guided_upsampling: bool = False
 
 
 class GeneratorParams(_Network):
@@ -306,6 +309,10 @@ class GeneratorParams(_Network):
         estimate_occlusion_map: whether to mask what the source does not show.
         skips: whether the decoder sees the warped source at every scale, its pixels included; the published
             networks do not.
+        padding: what is sampled where the flow leads out of the source: zeros, as in the published networks, or the
+            nearest pixel of the border.
+        hints: channels that tell the decoder what the motion is to show where the occlusion map hides the source; none
+            in the published networks.
         dense_motion_params: see there.
     """
 
@@ -313,6 +320,8 @@ class GeneratorParams(_Network):
     num_bottleneck_blocks: Annotated[int, Field(ge=0, le=64)]
     estimate_occlusion_map: bool = False
     skips: bool = False
+    padding: Literal["zeros", "border"] = "zeros"
+    hints: Annotated[int, Field(ge=0, le=64)] = 0
     dense_motion_params: DenseMotionParams
 
 

@@ -203,8 +203,8 @@ class OpenVinoEngine(Engine):
         points = KeyPoints(torch.zeros(1, common.num_kp, 2))
         network = self._generator.dense_motion_network
         motions, candidates = network.candidates(encoded.thumbnail, points, points)
-        heads = common.num_kp + 1 + (network.occlusion is not None)
-        motion = network.combine(motions, torch.zeros(1, heads, *motions.shape[2:4]))
+        channels = sum(head.out_channels for head in network.heads)
+        motion = network.combine(motions, torch.zeros(1, channels, *motions.shape[2:4]))
         return candidates, list(self._generator.warped(encoded, motion))
 
     @property

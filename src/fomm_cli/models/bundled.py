@@ -12,6 +12,11 @@ def bundled_checkpoint() -> Path:
     return ASSETS / "mini-256.safetensors"
 
 
+def weights_licence() -> Path:
+    """The terms of the bundled checkpoint, which are not those of the code."""
+    return ASSETS / "WEIGHTS-LICENSE.md"
+
+
 def sample() -> tuple[Path, Path]:
     """An image (Eileen Collins, NASA) and a driving video (Grace Hopper, made with fomm) for a first run."""
     return ASSETS / "samples" / "source.png", ASSETS / "samples" / "driving.mp4"

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_LEAST_SHARE = 0.05  # of a neighbour along one side, so that training can make it the only one
+
 
 def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
     """Return the coordinates of every pixel, shape (height, width, 2), with the dtype and device of `like`."""
@@ -33,20 +35,21 @@ def gaussian_heatmaps(value: Tensor, height: int, width: int, variance: float) -
     return torch.exp(-0.5 * distance.square().sum(dim=-1) / variance)
 
 
-def warp(image: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
-    """Sample `image` where `flow` points, bilinearly, zero outside.
+def warp(image: Tensor, flow: Tensor, *, align_corners: bool, padding: str = "zeros") -> Tensor:
+    """Sample `image` where `flow` points, bilinearly.
 
     Args:
         image: shape (1 or B, C, H, W).
         flow: backward flow, shape (B, h, w, 2): for each target pixel, where it comes from.
         align_corners: whether -1 and 1 mean the centres of the border pixels or the outer edges of the image.
+        padding: what is sampled outside the image, `zeros` or `border`.
 
     Returns:
         Shape (B, C, h, w).
     """
     image = image.expand(flow.shape[0], -1, -1, -1)
     dtype = torch.promote_types(image.dtype, flow.dtype)  # in half precision a flow would be off by pixels
-    return F.grid_sample(image.to(dtype), flow.to(dtype), mode="bilinear", align_corners=align_corners)
+    return F.grid_sample(image.to(dtype), flow.to(dtype), padding_mode=padding, align_corners=align_corners)
 
 
 def full_precision(like: Tensor) -> torch.autocast:
@@ -69,3 +72,33 @@ def resize_flow(flow: Tensor, height: int, width: int, *, align_corners: bool = 
         flow.permute(0, 3, 1, 2).contiguous(), size=(height, width), mode="bilinear", align_corners=align_corners
     )
     return resized.permute(0, 2, 3, 1)
+
+
+def double_by_guide(values: Tensor, scores: Tensor) -> Tensor:
+    """Double the size of feature maps; every new pixel is a weighted mean of the 3 x 3 old ones around it.
+
+    Scores of zero give (nearly) bilinear interpolation with aligned corners.
+
+    Args:
+        values: shape (B, C, h, w).
+        scores: added to the logarithms of the bilinear weights, shape (B, 36, h, w): for each of the nine neighbours,
+            row by row, the four new pixels.
+
+    Returns:
+        Shape (B, C, 2 h, 2 w).
+    """
+    height, width = values.shape[2:]
+    prior = _tents(height, values)[:, None, :, None, :, None] * _tents(width, values)[None, :, None, :, None, :]
+    weights = F.softmax(scores.view(-1, 9, 4, height, width) + prior.reshape(9, 4, height, width).log(), dim=1)
+    padded = F.pad(values, (1, 1, 1, 1), mode="replicate")
+    shifted = [padded[:, :, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    doubled = (torch.stack(shifted, 2)[:, :, :, None] * weights[:, None]).sum(dim=2)  # (B, C, 4, h, w)
+    return F.pixel_shuffle(doubled.flatten(1, 2), 2)
+
+
+def _tents(side: int, like: Tensor) -> Tensor:
+    """Weights of linear interpolation along one side, shape (3 neighbours, 2 new pixels, side), none of them zero."""
+    old = torch.arange(side, dtype=like.dtype, device=like.device)
+    shifts = torch.arange(3, dtype=like.dtype, device=like.device) - 1
+    new = torch.stack((2 * old, 2 * old + 1)) * ((side - 1) / (2 * side - 1))  # (2, side), in old pixels
+    return (1 - (new - old - shifts[:, None, None]).abs()).clamp(min=_LEAST_SHARE)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from fomm_cli.config.schema import CommonParams, DenseMotionParams
 from fomm_cli.keypoints import KeyPoints, inverse_2x2
-from fomm_cli.models.coordinates import coordinate_grid, full_precision, gaussian_heatmaps, warp
+from fomm_cli.models.coordinates import coordinate_grid, double_by_guide, full_precision, gaussian_heatmaps, warp
 from fomm_cli.models.layers import Hourglass, downsampling, head
 
+GUIDE = 36  # scores: nine neighbours for each of four new pixels
 _PRODUCTS = 300  # that a CPU may add up
 
 
@@ -24,18 +25,28 @@ class DenseMotion:
         deformation: backward flow, shape (B, h, w, 2), in coordinates of [-1, 1].
         mask: share of each local motion in the flow, background first, shape (B, K + 1, h, w), sums to 1 over dim 1.
         occlusion_map: 1 where the source can be warped, 0 where it must be painted, shape (B, 1, h, w), or None.
+        hints: features of the driving frame for what must be painted, shape (B, H, h, w), or None.
+
+    With guided upsampling the deformation and the occlusion map are twice as large as the rest.
     """
 
     deformation: Tensor
     mask: Tensor
     occlusion_map: Tensor | None
+    hints: Tensor | None = None
 
 
 class DenseMotionNetwork(nn.Module):
     """Combines the local motions around the keypoints into one flow field."""
 
     def __init__(
-        self, common: CommonParams, params: DenseMotionParams, *, estimate_occlusion_map: bool, align_corners: bool
+        self,
+        common: CommonParams,
+        params: DenseMotionParams,
+        *,
+        estimate_occlusion_map: bool,
+        align_corners: bool,
+        hints: int = 0,
     ) -> None:
         super().__init__()
         local_motions = common.num_kp + 1
@@ -48,6 +59,12 @@ class DenseMotionNetwork(nn.Module):
         )
         self.mask = head(self.hourglass.out_features, local_motions, common.head_kernel)
         self.occlusion = head(self.hourglass.out_features, 1, common.head_kernel) if estimate_occlusion_map else None
+        self.guide: nn.Conv2d | None = None
+        if params.guided_upsampling:
+            self.guide = head(self.hourglass.out_features, GUIDE, common.head_kernel)
+            for parameter in self.guide.parameters():
+                nn.init.zeros_(parameter)  # training starts from bilinear interpolation
+        self.hints = head(self.hourglass.out_features, hints, common.head_kernel) if hints else None
         self.kp_variance = params.kp_variance
         self.align_corners = align_corners
 
@@ -81,16 +98,24 @@ class DenseMotionNetwork(nn.Module):
         return motions, torch.cat((heatmaps, warped), dim=2).flatten(1, 2)
 
     def estimate(self, inputs: Tensor) -> Tensor:
-        """The layers: from `candidates` to scores of each motion, then of the occlusion, (B, K + 1 or K + 2, h, w)."""
-        heads = [self.mask] if self.occlusion is None else [self.mask, self.occlusion]
-        return convolve_in_parts(self.hourglass(inputs), heads)
+        """The layers: from `candidates` to what `combine` takes, (B, sum of the heads' channels, h, w)."""
+        return convolve_in_parts(self.hourglass(inputs), self.heads)
+
+    @property
+    def heads(self) -> list[nn.Conv2d]:
+        """The last convolutions: scores of each motion, occlusion, guide and hints, those that there are."""
+        return [head for head in (self.mask, self.occlusion, self.guide, self.hints) if head is not None]
 
     def combine(self, motions: Tensor, scores: Tensor) -> DenseMotion:
         """Weigh local motions (B, K + 1, h, w, 2) by the scores of `estimate`."""
-        mask = F.softmax(scores[:, : motions.shape[1]].float(), dim=1)
+        parts = iter(torch.split(scores, [head.out_channels for head in self.heads], dim=1))
+        mask = F.softmax(next(parts).float(), dim=1)
         deformation = (motions * mask[..., None]).sum(dim=1)
-        occlusion_map = None if self.occlusion is None else torch.sigmoid(scores[:, motions.shape[1] :])
-        return DenseMotion(deformation, mask, occlusion_map)
+        occlusion_map = None if self.occlusion is None else torch.sigmoid(next(parts))
+        if self.guide is not None:
+            with full_precision(deformation):
+                deformation, occlusion_map = _doubled(deformation, occlusion_map, next(parts).float())
+        return DenseMotion(deformation, mask, occlusion_map, None if self.hints is None else next(parts))
 
     def _heatmap_differences(self, kp_source: KeyPoints, kp_driving: KeyPoints, height: int, width: int) -> Tensor:
         """Driving minus source Gaussians, shape (B, K + 1, 1, h, w); zero for the background (eq. 6)."""
@@ -105,6 +130,17 @@ class DenseMotionNetwork(nn.Module):
         # the motions below one another are one tall flow, so that the source is not copied for each
         tall = warp(source, motions.reshape(batch, count * height, width, 2), align_corners=self.align_corners)
         return tall.view(batch, -1, count, height, width).transpose(1, 2)
+
+
+def _doubled(deformation: Tensor, occlusion_map: Tensor | None, guide: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Double the size of a flow (B, h, w, 2) and an occlusion map (B, 1, h, w) by scores (B, 36, h, w)."""
+    height, width = deformation.shape[1:3]
+    # shifts, not places: a pixel that takes over the shift of a neighbour still shows its own part of the source
+    shifts = (deformation - coordinate_grid(height, width, deformation)).permute(0, 3, 1, 2)
+    maps = shifts if occlusion_map is None else torch.cat((shifts, occlusion_map.float()), dim=1)
+    maps = double_by_guide(maps, guide)
+    doubled = maps[:, :2].permute(0, 2, 3, 1) + coordinate_grid(2 * height, 2 * width, deformation)
+    return doubled, None if occlusion_map is None else maps[:, 2:]
 
 
 def convolve_in_parts(features: Tensor, heads: list[nn.Conv2d]) -> Tensor:

@@ -15,7 +15,7 @@ from fomm_cli.models.coordinates import resize_flow, warp
 from fomm_cli.models.dense_motion import DenseMotion, DenseMotionNetwork
 from fomm_cli.models.layers import DownBlock, ResBlock, SameBlock, UpBlock, head
 
-_LOGIT_MARGIN = 1 / 512  # half a grey level, so that black and white have finite logits
+LOGIT_MARGIN = 1 / 512  # half a grey level, so that black and white have finite logits
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Generator(nn.Module):
             params.dense_motion_params,
             estimate_occlusion_map=params.estimate_occlusion_map,
             align_corners=align_corners,
+            hints=params.hints,
         )
         depth = params.num_down_blocks
         widths = [min(params.max_features, params.block_expansion * 2**level) for level in range(depth + 1)]
@@ -59,7 +60,13 @@ class Generator(nn.Module):
         )
         last = widths[0] * (share if depth else 1) + (common.num_channels if params.skips else 0)
         self.final: nn.Module = head(last, common.num_channels, common.head_kernel)
+        self.hint_layers = nn.ModuleList()
+        if params.hints:  # one for the bottleneck, one for the coarsest skip
+            self.hint_layers.extend(
+                _silent(params.hints, width) for width in widths[-1 : -3 if params.skips else -2 : -1]
+            )
         self.skips = params.skips
+        self.padding = params.padding
         self.align_corners = align_corners
 
     def encode(self, source: Tensor) -> EncodedSource:
@@ -95,13 +102,18 @@ class Generator(nn.Module):
             The bottleneck features (B, C, H / 2^d, W / 2^d); with skips, also the features of every scale, the
             coarsest first, then the image and its logits (B, 3, H, W).
         """
-        features = _masked(self.warp(source.features, motion), motion)
+        levels = [source.features, *reversed(source.skips[1:])]
+        warped = [_masked(self.warp(level, motion), motion) for level in levels]
+        if motion.hints is not None:
+            for index, layer in enumerate(self.hint_layers):
+                size = warped[index].shape[2:]
+                hints = F.interpolate(motion.hints, size=size, mode="bilinear", align_corners=self.skips)
+                warped[index] = warped[index] + layer(hints)
         if not self.skips:
-            return (features,)
+            return tuple(warped)
         image = self.warp(source.skips[0], motion)
-        logits = torch.logit(image.float(), _LOGIT_MARGIN)
-        levels = (_masked(self.warp(level, motion), motion) for level in reversed(source.skips[1:]))
-        return (features, *levels, _masked(image, motion), _masked(logits, motion))
+        logits = torch.logit(image.float(), LOGIT_MARGIN)
+        return (*warped, _masked(image, motion), _masked(logits, motion))
 
     def decode_warped(self, features: Tensor, *skips: Tensor) -> Tensor:
         """The layers after the warping, from what `warped` returns to RGB in [0, 1], shape (B, 3, H, W)."""
@@ -121,12 +133,20 @@ class Generator(nn.Module):
         height, width = image.shape[2:]
         # pixels that are to stay sharp must not be moved by the resizing
         flow = resize_flow(motion.deformation, height, width, align_corners=self.skips)
-        return warp(image, flow, align_corners=self.align_corners)
+        return warp(image, flow, align_corners=self.align_corners, padding=self.padding)
 
     def forward(self, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> Tensor:
         """Encode and decode in one go; returns RGB in [0, 1], shape (B, 3, H, W)."""
         encoded = self.encode(source)
         return self.decode(encoded, self.motion(encoded, kp_source, kp_driving))
+
+
+def _silent(in_features: int, out_features: int) -> nn.Conv2d:
+    """A convolution that adds nothing until it is trained: (B, C, H, W) -> (B, C', H, W)."""
+    layer = nn.Conv2d(in_features, out_features, 3, padding=1)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def _joined(features: Tensor, skip: Tensor) -> Tensor:

