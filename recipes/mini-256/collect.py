@@ -21,12 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import Face, FaceFinder, Pose
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import Face, FaceDetector, Pose
+from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip
-from fomm_cli.training.dataset import PICTURE_SUFFIXES, find_videos, identity_of
+from fomm_cli.training.dataset import find_videos, identity_of
 
 SIDE = 256
 STRIDE = 3
@@ -87,16 +88,16 @@ _opened = ExitStack()
 
 
 @cache
-def _finder() -> FaceFinder:
-    """Open one finder a process, which keeps it to its end."""
-    return _opened.enter_context(open_finder("mediapipe", landmarks=True))
+def _detector() -> FaceDetector:
+    """Open one detector a process, which keeps it to its end."""
+    return _opened.enter_context(open_detector("mediapipe", landmarks=True))
 
 
 def _collected(path: Path) -> Collected:
     """Find the face in every third frame of a file."""
     frames, landmarks, expressions = [], [], []
     for frame in _frames(path):
-        face = next(iter(_finder().find(frame)), None)
+        face = next(iter(_detector().detect(frame)), None)
         if face is None or face.landmarks is None or face.blendshapes is None:
             continue
         frames.append(frame)
@@ -111,7 +112,7 @@ def _collected(path: Path) -> Collected:
 
 
 def _frames(path: Path) -> list[np.ndarray]:
-    if path.suffix in PICTURE_SUFFIXES:
+    if path.suffix in IMAGES_READ:
         return [fit_frame(read_image(path), (SIDE, SIDE), "stretch")]
     frames = [fit_frame(frame.image, (SIDE, SIDE), "stretch") for frame in open_clip(path).frames()]
     return frames[::STRIDE]

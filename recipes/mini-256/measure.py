@@ -25,8 +25,8 @@ from PIL import Image
 from torch import Tensor
 from training_data import Faces
 
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.training.perceptual import PerceptualNetwork, load_perceptual
@@ -121,10 +121,10 @@ def measure(faces: Faces, chosen: list[Sample], results: np.ndarray, perceptual:
     """Compare results with the truth; distances in pixels, colours from 0 to 1."""
     rows: list[dict[str, float]] = []
     changes: list[tuple[np.ndarray, np.ndarray]] = []
-    with open_finder("mediapipe", landmarks=True) as finder:
+    with open_detector("mediapipe", landmarks=True) as detector:
         for sample, result in zip(chosen, results, strict=True):
             rows.append(_compared(faces, sample, result, perceptual))
-            found = _found(finder, result)
+            found = _found(detector, result)
             if found is None:
                 rows[-1]["no face"] = 1.0
                 continue
@@ -156,8 +156,8 @@ def fit_through_zero(ours: np.ndarray, true: np.ndarray) -> tuple[float, float]:
     return slope, float(np.corrcoef(ours, true)[0, 1]) if ours.std() > 0 else 0.0
 
 
-def _found(finder: FaceFinder, result: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    face = next(iter(finder.find(result)), None)
+def _found(detector: FaceDetector, result: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    face = next(iter(detector.detect(result)), None)
     if face is None or face.landmarks is None:
         return None
     return np.asarray(face.landmarks), np.array(expression(face))

@@ -22,8 +22,8 @@ from measure import fit_through_zero, head_box, table
 from training_data import Faces
 
 from fomm_cli.animation.animator import Animator
-from fomm_cli.faces.detectors.opening import open_finder
-from fomm_cli.faces.face import FaceFinder
+from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 
 PAIRS, FRAMES = 12, 100
 LENGTHS = ((33, 263), (10, 152), (234, 454), (6, 2), (2, 152), (61, 291))
@@ -44,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in arguments.checkpoints:
         animator = Animator.load(path, device="cpu")
         rows, changes = [], []
-        with open_finder("mediapipe", landmarks=True) as finder:
+        with open_detector("mediapipe", landmarks=True) as detector:
             for portrait, frames in pairs(faces, arguments.pairs, arguments.frames):
                 results = list(animator.animate(faces.frames[portrait], list(faces.frames[frames])))
-                row, change = measured(faces, portrait, frames, results, finder)
+                row, change = measured(faces, portrait, frames, results, detector)
                 rows.append(row)
                 changes += change
         figures[str(path)] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} | _transfer(
@@ -73,14 +73,14 @@ Change = tuple[np.ndarray, np.ndarray]
 
 
 def measured(
-    faces: Faces, portrait: int, frames: np.ndarray, results: list[np.ndarray], finder: FaceFinder
+    faces: Faces, portrait: int, frames: np.ndarray, results: list[np.ndarray], detector: FaceDetector
 ) -> tuple[dict[str, float], list[Change]]:
     """Measure one pair."""
     source = faces.frames[portrait]
     marks = ((faces.landmarks[portrait] + 1) * 255 / 2 + 0.5).numpy()
     departures, changes, hulls, lost = [], [], [head_box(marks)], 0
     for frame, result in zip(frames, results, strict=True):
-        face = next(iter(finder.find(result)), None)
+        face = next(iter(detector.detect(result)), None)
         if face is None or face.landmarks is None:
             lost += 1
             continue

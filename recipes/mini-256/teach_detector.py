@@ -79,9 +79,7 @@ def teach(detector: KPDetector, faces: Faces, wanted: KeyPoints, minutes: float)
         chosen = seen[torch.multinomial(often, FRAMES, generator=random).numpy()]
         pictures, told = mirrored(faces.pictures(chosen), keypoints_at(wanted, chosen), random)
         pictures, move = moved(tinted(pictures, random), random)
-        descend(
-            optimizer, misplaced(detector.train()(pictures), move.keypoints(told), guidance=STEADY), GRADIENT_LIMIT
-        )
+        descend(optimizer, misplaced(detector.train()(pictures), move.keypoints(told), guidance=STEADY), GRADIENT_LIMIT)
         if step % 200 == 0:
             report(detector, faces, wanted, unseen, f"step {step}, {seconds:.0f} s")
     report(detector, faces, wanted, unseen, "after")
