@@ -254,6 +254,7 @@ def test_a_body_in_drops_ends_at_its_deadline(server: WebServer) -> None:
 
 
 def test_fifty_sockets_and_silent_connections_do_not_stop_it(server: WebServer) -> None:
+    before = set(server.children())
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
 
     def knock(_: int) -> str:
@@ -273,7 +274,7 @@ def test_fifty_sockets_and_silent_connections_do_not_stop_it(server: WebServer) 
     assert any("another page is live" in reason for reason in reasons)
     for connection in silent:
         connection.close()
-    assert server.children() == [], "no process was started for a socket that did not begin"
+    assert set(server.children()) <= before, "a process was started for a socket that did not begin"
 
 
 @pytest.mark.parametrize(
