@@ -20,7 +20,7 @@ from fomm_cli.animation.driving import KEYPOINTS, Driving, open_driving
 from fomm_cli.animation.enlarge import Enlarged, enlarged
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.publish import provenance, publish, result_views
-from fomm_cli.animation.template import MotionTemplate, check_options, open_footage
+from fomm_cli.animation.template import MotionTemplate, check_options, open_footage_of
 from fomm_cli.animation.transfer import Smoother
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_detector
@@ -143,7 +143,7 @@ class Files:
             InputError: one of them cannot be read, or the result cannot be written to its place.
         """
         check_options(job)
-        footage = footage or open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
+        footage = footage or open_footage_of(job)
         target = Target.of(job.result_video, still=footage.info.still)
         beside = target.beside("visualization").path if job.visualize else None
         read = (job.source_image, job.driving_video, job.checkpoint, job.config)
@@ -198,11 +198,16 @@ def start(job: AnimateJob, animator: Animator, driving: Driving, source: Source,
         driving.keypoints_of(initial),
         relative=job.relative,
         adapt_scale=job.adapt_scale,
-        motion_scale=job.motion_scale,
+        motion_scale=1.0 if _is_scaled(driving.footage) else job.motion_scale,
         smoother=Smoother(float(1 / driving.footage.info.rate)) if job.smooth else None,
         refine=source.enlarged,
         rehearsal=driving.rehearsal(REHEARSAL),
     )
+
+
+def _is_scaled(footage: Clip | MotionTemplate) -> bool:
+    """Whether --motion_scale is in the keypoints already; lids cannot be more than shut."""
+    return isinstance(footage, MotionTemplate) and footage.has_named_keypoints
 
 
 def choose_initial(job: AnimateJob, animator: Animator, driving: Driving, source: Source, progress: Progress) -> int:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 KEYPOINTS = (
-    "right iris", "left iris", "right brow", "left brow", "nose",
-    "right corner of the mouth", "left corner of the mouth",
-    "right corner of the mouth", "left corner of the mouth",
-    "upper lip", "lower lip", "chin", "right jaw", "left jaw", "forehead", *(f"loose {count}" for count in range(1, 7)),
+    "right iris", "left iris", "right brow", "left brow", "nose", "right corner of the mouth",
+    "left corner of the mouth", "upper lip", "lower lip", "chin", "right jaw", "left jaw", "forehead",
+    *(f"loose {count}" for count in range(1, 7)),
 )  # fmt: skip
 """What each keypoint of the small model is; the loose ones are somewhere on the head, and move with it."""
 

@@ -19,7 +19,7 @@ from fomm_cli.media.options import (
     check_times,
 )  # fmt: skip
 from fomm_cli.models.options import AlignCorners, Checkpoint, ConfigName
-from fomm_cli.options import MOST, Option, check_bounds
+from fomm_cli.options import MOST, Option, check_bounds, seconds
 from fomm_cli.runtime.options import Device, EngineName, Precision, Threads
 from fomm_cli.runtime.precision import check_precision
 
@@ -33,7 +33,13 @@ class AnimateJob:
     source_image: Annotated[Path, Option("the portrait to animate", short="-s", metavar="IMAGE", group=_FILES)]
     driving_video: Annotated[
         Path,
-        Option("a video, folder of frames, image or motion template", short="-d", metavar="VIDEO", group=_FILES),
+        Option(
+            "a video, folder of frames, image or motion template, or a motion of the package: "
+            "nod, shake, smile, talk, blink, wink, look_around, surprised or idle (default: idle)",
+            short="-d",
+            metavar="VIDEO",
+            group=_FILES,
+        ),
     ]
     result_video: Annotated[
         Path | None,
@@ -68,6 +74,13 @@ class AnimateJob:
             group="motion",
         ),
     ] = 1.0  # fmt: skip
+    duration: Annotated[
+        float | None,
+        Option(
+            "length of a motion of the package, as seconds or h:m:s (default: its natural one)",
+            metavar="TIME", parse=seconds, low=0.2, high=600, expected="0.2 to 600 seconds", group="motion",
+        ),
+    ] = None  # fmt: skip
     smooth: Annotated[bool, Option("smooth the motion over time, against jitter", group="motion")] = False
     start: Start = 0.0
     end: End = None

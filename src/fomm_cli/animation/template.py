@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.head import KEYPOINTS, keypoints_of
+from fomm_cli.animation.motions import DEFAULT, MOTIONS, poses
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError, foreign_errors
 from fomm_cli.files.inputs import check_file
@@ -26,7 +28,10 @@ from fomm_cli.media.video.frame import Moment
 from fomm_cli.media.video.reader import Clip, ClipInfo, Range, nothing_kept, open_clip
 
 SUFFIX = ".npz"
+NAMED_KEYPOINTS = "named keypoints"
+"""In place of a checkpoint's SHA-256: for every model whose keypoints are those of `head.KEYPOINTS`."""
 FORMAT = 1
+_MOTION_RATE = Fraction(25)  # frames per second
 EXTRACT = "fomm motion extract --driving_video VIDEO --output MOTION.npz"
 
 _LONGEST = 10**9  # seconds; bounds that no video comes near, and within which all arithmetic holds
@@ -59,6 +64,11 @@ class MotionTemplate:
     offset: Fraction
     crop: Region | None = None
     name: str = "the motion template"
+
+    @property
+    def has_named_keypoints(self) -> bool:
+        """Whether it is a motion of the package, for models whose keypoints have names."""
+        return self.checkpoint_sha256 == NAMED_KEYPOINTS
 
     @property
     def info(self) -> ClipInfo:
@@ -191,15 +201,31 @@ def open_footage(
     end: float | None = None,
     max_frames: int | None = None,
     rate: Fraction | None = None,
+    duration: float | None = None,
+    motion_scale: float = 1.0,
 ) -> Clip | MotionTemplate:
-    """Open a driving video, or a motion template in its place; the arguments are those of `open_clip`.
+    """Open a driving video, or in its place a motion template or a motion of the package.
+
+    Args:
+        path: a file or folder, or the name of a motion. Where there is both, the file.
+        start: as in `open_clip`.
+        end: as in `open_clip`.
+        max_frames: as in `open_clip`.
+        rate: as in `open_clip`; of a motion of the package, too.
+        duration: of a motion of the package, in seconds; None for its natural one.
+        motion_scale: multiplies a motion of the package, and nothing else.
 
     Raises:
         InputError: nothing there that can drive a source, or nothing in that range.
     """
-    if not is_template(path):
+    if is_motion(path):
+        template = motion_template(str(path), duration, rate or _MOTION_RATE, motion_scale)
+    elif is_template(path):
+        template = MotionTemplate.load(path)
+    else:
+        _check_name(path)
         return open_clip(path, start, end, max_frames, rate)
-    template, kept = MotionTemplate.load(path), Range.between(start, end, max_frames)
+    kept = Range.between(start, end, max_frames)
     some = template.trimmed(kept)
     if not some.timeline:
         last = template.timeline[-1]
@@ -207,12 +233,65 @@ def open_footage(
     return some
 
 
+def open_footage_of(job: AnimateJob) -> Clip | MotionTemplate:
+    """Open what drives a job; see `open_footage`."""
+    kept = job.start, job.end, job.max_frames
+    return open_footage(job.driving_video, *kept, job.fps, job.duration, job.motion_scale)
+
+
+def is_motion(path: Path) -> bool:
+    """Tell whether a driving video is the name of a motion of the package, and no file."""
+    return str(path) in MOTIONS and not path.exists()
+
+
+def _check_name(path: Path) -> None:
+    """Name the motions of the package where a bare word is no file."""
+    if not path.suffix and len(path.parts) == 1 and not path.exists():
+        raise InputError(
+            f"{path} does not exist, and is no motion of the package", f"Give a video, or one of: {', '.join(MOTIONS)}"
+        )
+
+
+def motion_template(name: str, duration: float | None, rate: Fraction, scale: float) -> MotionTemplate:
+    """Make the template of a motion of the package.
+
+    Args:
+        name: one of `MOTIONS`.
+        duration: of the loop in seconds; None for its natural one.
+        rate: frames per second.
+        scale: multiplies the movement.
+    """
+    count = max(2, round((duration or MOTIONS[name].seconds) * rate))
+    values, jacobians = keypoints_of(poses(name, count, float(rate), scale))
+    keypoints = KeyPoints(torch.from_numpy(values).float(), torch.from_numpy(jacobians).float())
+    timeline = tuple(Moment(index / rate, 1 / rate) for index in range(count))
+    return MotionTemplate(
+        keypoints,
+        timeline,
+        NAMED_KEYPOINTS,
+        rate,
+        (256, 256),
+        still=False,
+        offset=Fraction(0),
+        name=f"the motion {name}",
+    )
+
+
 def check_options(job: AnimateJob) -> None:
     """Make sure that the options ask nothing of a motion template that only a video has.
 
     Raises:
-        InputError: audio or frames are asked for, and the driving video is a motion template.
+        InputError: audio or frames are asked for, and the driving video is a motion template or a motion of the
+            package; or the length of anything but a motion of the package.
     """
+    if is_motion(job.driving_video):
+        _check_motion(job)
+        return
+    if job.duration is not None:
+        raise InputError(
+            f"--duration is for the motions of the package, and {job.driving_video} is a file",
+            "Use --end, or --driving_video " + " or ".join((DEFAULT, "nod")),
+        )
     if not is_template(job.driving_video):
         return
     refused = {
@@ -228,6 +307,29 @@ def check_options(job: AnimateJob) -> None:
         )  # fmt: skip
 
 
+def _check_motion(job: AnimateJob) -> None:
+    """Refuse options that a motion of the package gives no meaning to."""
+    refused = {
+        "--audio": job.audio,
+        "--visualize": job.visualize,
+        f"--crop {job.crop}": job.crop in ("driving", "both"),
+        "--find_best_frame": job.find_best_frame,
+        "--best_frame": job.best_frame is not None,
+        "--absolute": not job.relative,
+    }
+    for flag in (flag for flag, is_asked in refused.items() if is_asked):
+        raise InputError(
+            f"{flag} means nothing for {job.driving_video}, a motion of the package that starts from the source's pose",
+            f"Leave out {flag}, or give a video",
+        )
+
+
+def has_named_keypoints(animator: Animator) -> bool:
+    """Tell whether the keypoints of a model are those of `head.KEYPOINTS`, as in the small model and its offspring."""
+    common, generator = animator.config.model_params.common_params, animator.networks.generator
+    return common.num_kp == len(KEYPOINTS) and common.estimate_jacobian and generator.skips
+
+
 def check_fits(template: MotionTemplate, animator: Animator) -> None:
     """Make sure that a motion template belongs to a model.
 
@@ -236,6 +338,13 @@ def check_fits(template: MotionTemplate, animator: Animator) -> None:
     """
     common = animator.config.model_params.common_params
     keypoints, sha256 = template.keypoints, template.checkpoint_sha256
+    if template.has_named_keypoints:
+        if not has_named_keypoints(animator):
+            raise InputError(
+                f"{template.name} moves eyes, brows and mouth by name; the keypoints of this checkpoint have no names",
+                "Leave out --checkpoint for the small model, or give a video as --driving_video",
+            )
+        return
     if sha256 != animator.checkpoint_sha256:
         raise InputError(
             f"{template.name} was extracted with another checkpoint (SHA-256 {sha256[:12]}..., "

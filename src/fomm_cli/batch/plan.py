@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.animation.template import check_options, open_footage
+from fomm_cli.animation.template import check_options, is_motion, open_footage
 from fomm_cli.batch.names import result_names
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.config.schema import load_config
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _NOT_IN_KEY = ("source_image", "driving_video", "result_video", "checkpoint", "config", "device", "threads")
-_OF_DRIVING = ("fit", "start", "end", "max_frames", "fps", "align_corners", "crop", "face_backend")
+_OF_DRIVING = ("fit", "start", "end", "max_frames", "fps", "duration", "align_corners", "crop", "face_backend")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _pair(job: AnimateJob, name: str, inputs: _Inputs) -> Pair:
     try:
         check_options(job)
         info = inputs.clip(job)
-        driving = {"driving": inputs.sha256(job.driving_video), **inputs.model(job)}
+        driving = {"driving": inputs.driving(job), **inputs.model(job)}
         of_driving = {**driving, **{option: str(getattr(job, option)) for option in _OF_DRIVING}}
         options = {option: str(value) for option, value in asdict(job).items() if option not in _NOT_IN_KEY}
         content = {**driving, **options, "source": inputs.sha256(job.source_image), "result": name}
@@ -104,7 +104,14 @@ class _Inputs:
         self._config: Callable[[str], str] = _remembering(lambda name: load_config(name).model_dump_json())
 
     def clip(self, job: AnimateJob) -> ClipInfo:
-        return self._clip((job.driving_video, job.start, job.end, job.max_frames, job.fps))
+        kept = job.start, job.end, job.max_frames
+        return self._clip((job.driving_video, *kept, job.fps, job.duration, job.motion_scale))
+
+    def driving(self, job: AnimateJob) -> str:
+        """Hash of the driving video, or the name of a motion of the package and its strength."""
+        if is_motion(job.driving_video):
+            return f"motion {job.driving_video} {job.motion_scale}"
+        return self.sha256(job.driving_video)
 
     def model(self, job: AnimateJob) -> dict[str, str | None]:
         return {

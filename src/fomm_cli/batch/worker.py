@@ -19,7 +19,7 @@ from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.driving import Driving, open_driving
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.publish import provenance, publish
-from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage
+from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage_of
 from fomm_cli.batch.journal import Outcome
 from fomm_cli.batch.pool import PART, Failed, Finished, Report, Unit
 from fomm_cli.batch.thumbnail import thumbnail
@@ -120,10 +120,10 @@ class PairWorker:
 
     def _driving(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> Driving:
         if job.visualize:  # shows the driving frames, so it has to read them
-            return open_driving(job, animator, _open(job))
+            return open_driving(job, animator, open_footage_of(job))
         if key not in self._drivings:
             known = self._motion(job, key, animator, folder)
-            self._drivings[key] = open_driving(job, animator, _open(job), known=known)
+            self._drivings[key] = open_driving(job, animator, open_footage_of(job), known=known)
             if len(self._drivings) > _REMEMBERED:
                 del self._drivings[next(iter(self._drivings))]
         return self._drivings[key]
@@ -134,14 +134,10 @@ class PairWorker:
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 part = folder / path.name
-                open_driving(job, animator, _open(job)).record().save(part)
+                open_driving(job, animator, open_footage_of(job)).record().save(part)
                 sync(part)
                 move_into_place(part, path)
         return MotionTemplate.load(path)
-
-
-def _open(job: AnimateJob) -> Clip | MotionTemplate:
-    return open_footage(job.driving_video, job.start, job.end, job.max_frames, job.fps)
 
 
 def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:

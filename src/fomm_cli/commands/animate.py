@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fomm_cli.animation.options import AnimateJob
@@ -28,14 +29,16 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from fomm_cli.animation.motions import DEFAULT
     from fomm_cli.models.bundled import sample
 
-    if (options.source_image is None) != (options.driving_video is None):
-        missing = "--driving_video" if options.driving_video is None else "--source_image"
-        raise InputError(f"{missing} is missing", "Give both, or neither for the sample in the package")
+    if options.source_image is None and options.driving_video is not None:
+        raise InputError("--source_image is missing", "Give an image, or neither for the sample in the package")
     of_sample = options.source_image is None
     if of_sample:
         options.source_image, options.driving_video = sample()
+    if options.driving_video is None:
+        options.driving_video = Path(DEFAULT)
     job = from_namespace(AnimateJob, options)
     if of_sample:
         logger.info("animating the sample in the package, since no --source_image and --driving_video were given")

@@ -17,6 +17,16 @@ def add_to(commands: Commands) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     text = "Save the motion of a video as a small .npz, a motion template."
     add_command(actions, "extract", text, _run, ExtractJob)
+    text = "List the motions of the package, which --driving_video takes by name."
+    add_command(actions, "list", text, _list)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from fomm_cli.animation.motions import MOTIONS
+
+    listed = {name: {"about": motion.about, "seconds": motion.seconds} for name, motion in MOTIONS.items()}
+    lines = [f"{name:12} {motion.seconds:4.1f} s  {motion.about}" for name, motion in MOTIONS.items()]
+    print_result(options, {"motions": listed}, "\n".join(lines))
 
 
 def _run(options: argparse.Namespace) -> None:

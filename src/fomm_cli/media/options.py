@@ -52,7 +52,7 @@ MaxFrames = Annotated[int | None, Option("stop after N frames", metavar="N", low
 Fps = Annotated[
     Fraction | None,
     Option(
-        "frames per second of a folder of frames (default: 25)",
+        "frames per second of a folder of frames, or of a motion of the package (default: 25)",
         parse=frame_rate, low=0.001, high=1000, expected="0.001 to 1000 frames per second", group=_GROUP,
     ),
 ]  # fmt: skip
