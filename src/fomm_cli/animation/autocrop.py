@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fomm_cli.config.schema import Config
+from fomm_cli.faces.check import missing_face
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in, head_square
@@ -129,10 +130,11 @@ class _Search:
         self._progress = progress
 
     def in_source(self, image: np.ndarray, number: int | None, place: tuple[float, float] | None) -> Region | None:
-        faces = self._detector.detect(image)
+        is_largest = number in (None, 1) and place is None
+        faces = self._detector.detect(image) if is_largest else self._detector.detect_all(image)
         face = choose_face(faces, number, place)
         if face is None:
-            self._missed("source")
+            logger.warning("%s; the image will hardly move", missing_face("the source", image, self._detector).text)
             return None
         whole = fitted_region(image.shape, self._size, self._job.fit)
         framing = framing_in(face.box, whole.box)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fomm_cli.errors import InputError
-from fomm_cli.faces.options import FaceAt, FaceBackend, FaceNumber, check_one_face
+from fomm_cli.faces.options import CropChoice, FaceAt, FaceBackend, FaceNumber, check_one_face
 from fomm_cli.media.options import (
     End,
     Fit,
@@ -90,13 +90,7 @@ class AnimateJob:
     face: FaceNumber = None
     face_at: FaceAt = None
     face_backend: FaceBackend = "auto"
-    crop: Annotated[
-        Literal["auto", "none", "source", "driving", "both"],
-        Option(
-            "what is cropped to its face (default: auto, what is framed unlike the training data, for face models)",
-            group="faces",
-        ),
-    ] = "auto"
+    crop: CropChoice = "auto"
     paste_back: Annotated[
         bool, Option("put the animated face back into the whole image, as sharp as that", group="faces")
     ] = False

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
 
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.face import Face, FaceDetector
+from fomm_cli.faces.framing import framing_in, head_square
 from fomm_cli.faces.options import CheckJob
 from fomm_cli.faces.quality import Finding, Verdict, judge_position, judge_size, judge_source, judge_start, worst
 from fomm_cli.faces.select import choose_face
+from fomm_cli.geometry import Box, Region
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.video.reader import open_clip
@@ -47,11 +52,25 @@ def check(job: CheckJob) -> CheckResult:
 
 def _check_source(job: CheckJob, detector: FaceDetector) -> tuple[Face | None, list[Finding]]:
     image = read_first_frame(job.source_image)
-    faces = detector.detect(image)
+    faces = detector.detect_all(image)
     face = choose_face(faces, job.face, job.face_at)
     if face is None:
-        return None, [_no_face("the image", detector)]
-    return face, judge_source(image, fitted_region(image.shape, _SIZE, job.fit).box, faces, face)
+        return None, [missing_face("the image", image, detector)]
+    shown, crop = _shown(face, image, job, "source")
+    return face, [*judge_source(image, shown, faces, face), *crop]
+
+
+def _shown(
+    face: Face, image: np.ndarray, job: CheckJob, side: Literal["source", "driving"]
+) -> tuple[Box, list[Finding]]:
+    """Return the part of an image that `fomm animate` would show the model, and what is said about the crop."""
+    whole = fitted_region(image.shape, _SIZE, job.fit).box
+    framing = framing_in(face.box, whole)
+    if job.crop not in ("both", side) and not (job.crop == "auto" and framing.is_off):
+        return whole, []
+    region = Region.square_around(head_square(face.box))
+    why = f", since {framing.why}" if framing.is_off else ""
+    return region.box, [Finding("crop", "good", f"--crop {job.crop} cuts it to {region}{why}")]
 
 
 def _check_driving(job: CheckJob, source: Face | None, detector: FaceDetector) -> list[Finding]:
@@ -60,9 +79,9 @@ def _check_driving(job: CheckJob, source: Face | None, detector: FaceDetector) -
     first = next(iter(open_clip(job.driving_video, max_frames=1).frames())).image
     faces = detector.detect(first)
     if not faces:
-        return [_no_face("the first frame of the driving video", detector)]
-    frame = fitted_region(first.shape, _SIZE, job.fit).box
-    findings = [judge_size(faces[0].box, frame), judge_position(faces[0], frame)]
+        return [missing_face("the first frame of the driving video", first, detector)]
+    shown, crop = _shown(faces[0], first, job, "driving")
+    findings = [judge_size(faces[0].box, shown), judge_position(faces[0], shown), *crop]
     findings = [
         Finding(f.topic, f.verdict, f.text, f.flag.replace("--crop source", "--crop driving")) for f in findings
     ]
@@ -71,6 +90,12 @@ def _check_driving(job: CheckJob, source: Face | None, detector: FaceDetector) -
     return findings
 
 
-def _no_face(where: str, detector: FaceDetector) -> Finding:
+def missing_face(where: str, image: np.ndarray, detector: FaceDetector) -> Finding:
+    """Say that no face is found in an image, uint8 (H, W, 3), and whether one is when it is turned."""
+    for turns, way in ((1, "left"), (2, "around"), (3, "right")):
+        if detector.detect(np.ascontiguousarray(np.rot90(image, -turns))):
+            degrees = min(turns, 4 - turns) * 90
+            text = f"no upright face found in {where}: it is turned by {degrees} degrees ({way})"
+            return Finding("faces", "poor", text, "rotate it")
     others = "" if detector.name == "mediapipe" else "--face_backend mediapipe may find one"
     return Finding("faces", "poor", f"no face found in {where} (by {detector.name})", others)

@@ -56,6 +56,10 @@ class FaceDetector(Protocol):
         """The faces in an image, uint8 (H, W, 3) RGB of any size, the largest first."""
         ...
 
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        """Find every face of a still image, those of a group too; takes longer than `detect`."""
+        ...
+
     def close(self) -> None:
         """Give back what the backend holds; the detector cannot be used any more."""
         ...

@@ -10,6 +10,7 @@ LEFT_IRIS, RIGHT_IRIS = 468, 473
 UPPER_LIP, LOWER_LIP = 13, 14  # their inner rims
 MOUTH_CORNERS = (61, 291)
 CHEEKS = (50, 280)
+UNDER_EYES = (230, 450)
 EYELIDS = ((33, 160, 159, 158, 133, 153, 145, 144), (362, 385, 386, 387, 263, 373, 374, 380))
 """The outline of each eye, point by point."""
 OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)

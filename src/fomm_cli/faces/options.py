@@ -26,6 +26,15 @@ FaceAt = Annotated[
 ]
 
 
+CropChoice = Annotated[
+    Literal["auto", "none", "source", "driving", "both"],
+    Option(
+        "what is cropped to its face (default: auto, what is framed unlike the training data, for face models)",
+        group=_GROUP,
+    ),
+]
+
+
 def check_one_face(face: int | None, face_at: tuple[float, float] | None) -> None:
     """Raise InputError if a face is chosen both by number and by place."""
     if face is not None and face_at is not None:
@@ -42,6 +51,7 @@ class CheckJob:
     face: FaceNumber = None
     face_at: FaceAt = None
     face_backend: FaceBackend = "auto"
+    crop: CropChoice = "auto"
 
     def __post_init__(self) -> None:
         """Validate the options; raise InputError on an impossible combination."""

@@ -12,7 +12,16 @@ from skimage.draw import polygon
 
 from fomm_cli.faces.face import Face, Pose
 from fomm_cli.faces.framing import LARGE, SMALL, framing_in
-from fomm_cli.faces.landmarks import EYE_CORNERS_68, EYELIDS, INNER_LIPS, INNER_LIPS_68, LEFT_EYE, RIGHT_EYE
+from fomm_cli.faces.landmarks import (
+    CHEEKS,
+    EYE_CORNERS_68,
+    EYELIDS,
+    INNER_LIPS,
+    INNER_LIPS_68,
+    LEFT_EYE,
+    RIGHT_EYE,
+    UNDER_EYES,
+)
 from fomm_cli.geometry import Box
 
 Mouth = Literal["closed", "slightly open", "open", "slightly open with teeth", "open with teeth"]
@@ -30,6 +39,9 @@ _BLURRED, _SOFT = 5.0, 9.0  # variance of the Laplacian, in squared grey levels
 _DARK, _BRIGHT = 45.0, 225.0  # grey level of the middle of a face
 _FLAT, _PALE = 9.0, 16.0  # grey levels between features and skin
 _TURNED, _FAR_TURNED = 18.0, 35.0  # degrees from facing the camera
+_LYING = 60.0  # degrees of roll, from which an image lies on its side rather than a head
+_FEW_PIXELS = 48  # height of a face, below which nothing of it can be seen to move
+_SHADED = 0.6  # brightness under the eyes by that of the cheeks, below which glasses hide the eyes
 _APART, _FAR_APART = 12.0, 25.0  # degrees between source and driving video
 
 
@@ -72,6 +84,11 @@ def judge_source(image: np.ndarray, frame: Box, faces: list[Face], face: Face) -
     ]
     if face.pose is not None:
         findings.append(_judge_turn(face.pose))
+    if face.box.height < _FEW_PIXELS:
+        text = f"the face is only {face.box.height:.0f} pixels high"
+        findings.append(Finding("resolution", "poor", text, "use a larger image"))
+    if face.landmarks is not None and len(face.landmarks) == 478:
+        findings += _judge_eyes(image, face)
     if face.landmarks is not None:
         findings.append(_judge_mouth(image, face))
     grey = _measured(image, face.box)
@@ -120,6 +137,8 @@ def _judge_number(faces: list[Face]) -> Finding:
 
 
 def _judge_turn(pose: Pose) -> Finding:
+    if abs(pose.roll) > _LYING:
+        return Finding("pose", "poor", f"the image is turned by {abs(pose.roll):.0f} degrees", "rotate it")
     angle = max(abs(pose.yaw), abs(pose.pitch))
     text = f"the head is turned by {abs(pose.yaw):.0f} and tilted by {abs(pose.pitch):.0f} degrees"
     if angle <= _TURNED:
@@ -147,6 +166,24 @@ def mouth_of(image: np.ndarray, face: Face) -> Mouth:
     return "open" if gap > _WIDE_OPEN else "slightly open"
 
 
+def _judge_eyes(image: np.ndarray, face: Face) -> Iterator[Finding]:
+    """Tell dark glasses: what lies under the eyes is then much darker than the cheeks."""
+    assert face.landmarks is not None  # noqa: S101 - the caller has looked
+    below = min(_brightness_at(image, face.landmarks[mark], face) for mark in UNDER_EYES)
+    inside = max(_brightness_at(image, face.landmarks[list(lids)].mean(0), face) for lids in EYELIDS)
+    cheeks = min(_brightness_at(image, face.landmarks[mark], face) for mark in CHEEKS)
+    if max(below, inside) < _SHADED * cheeks:
+        yield Finding("eyes", "poor", "the eyes are hidden, as by dark glasses", "use an image that shows the eyes")
+
+
+def _brightness_at(image: np.ndarray, place: np.ndarray, face: Face) -> float:
+    """Return the median brightness, 0 to 255, of a small square about a place (x, y)."""
+    half = max(1, round(0.02 * face.box.height))
+    x, y = (int(value) for value in place)
+    patch = image[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
+    return float(np.median(patch.mean(axis=-1))) if patch.size else 0.0
+
+
 def _judge_mouth(image: np.ndarray, face: Face) -> Finding:
     """The study: slightly open without teeth beats closed, beats teeth."""
     mouth = mouth_of(image, face)
@@ -157,7 +194,7 @@ def _judge_mouth(image: np.ndarray, face: Face) -> Finding:
         return Finding("mouth", "good", "the mouth is slightly open without teeth, which animates best")
     if mouth == "open":
         return Finding("mouth", "fair", "the mouth is wide open", flag)
-    return Finding("mouth", "poor", "teeth show: they will be torn when the mouth moves", flag)
+    return Finding("mouth", "fair", "teeth show: they may tear if the mouth opens wide", flag)
 
 
 def _teeth_share(image: np.ndarray, lips: np.ndarray) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fomm_cli.errors import InputError
 from fomm_cli.faces.face import Face
 
+_OTHERS = "or let another detector look: --face_backend builtin or mediapipe"
+
 
 def choose_face(faces: list[Face], number: int | None, place: tuple[float, float] | None) -> Face | None:
     """Choose one of the faces of an image.
@@ -27,11 +29,16 @@ def choose_face(faces: list[Face], number: int | None, place: tuple[float, float
         if not at_place:
             x, y = place
             places = ", ".join(f"{face.box.centre[0]:.0f},{face.box.centre[1]:.0f}" for face in faces)
-            raise InputError(f"there is no face at --face_at {x:g},{y:g}", f"Faces were found at {places}")
+            raise InputError(f"there is no face at --face_at {x:g},{y:g}", f"Faces were found at {places}; {_OTHERS}")
         return at_place[0]
     if number is not None and number > len(faces):
-        raise InputError(f"there is no --face {number}: {len(faces)} found", f"Use 1 to {len(faces)}")
+        allowed = "Use --face 1" if len(faces) == 1 else f"Use 1 to {len(faces)}"
+        raise InputError(f"there is no --face {number}: {_counted(faces)} found", f"{allowed}, {_OTHERS}")
     return faces[(number or 1) - 1]
+
+
+def _counted(faces: list[Face]) -> str:
+    return "1 face was" if len(faces) == 1 else f"{len(faces)} faces were"
 
 
 def _holds(face: Face, x: float, y: float) -> bool:

@@ -9,6 +9,7 @@ from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
 from fomm_cli.faces.face import Face, largest_first, surroundings
+from fomm_cli.faces.groups import find_all
 from fomm_cli.geometry import Box
 
 _SEARCHED = ((160, 4), (320, 6), (480, 8))
@@ -48,6 +49,10 @@ class Detector:
                 if faces or scale == 1:
                     return largest_first(faces)
         return []
+
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        """Find every face of a still image, those of a group too."""
+        return find_all(image, self.detect(image), self.detect)
 
     def _confirmed(self, box: Box, image: np.ndarray) -> Box | None:
         """A small face measured anew where it fills the frame, which the cascade does better; None for no face."""

@@ -61,5 +61,9 @@ class Detector:
         ]
         return largest_first(found)
 
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        """Find every face of a still image; S3FD sees small ones at the first look."""
+        return self.detect(image)
+
     def close(self) -> None:
         """Nothing to give back."""

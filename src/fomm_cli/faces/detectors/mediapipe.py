@@ -16,6 +16,7 @@ from fomm_cli.extras import is_installed, require
 from fomm_cli.faces.detectors.cascade import Detector as CascadeDetector
 from fomm_cli.faces.detectors.weights import ensure_file
 from fomm_cli.faces.face import Face, Pose, largest_first, moved, surroundings
+from fomm_cli.faces.groups import find_all
 from fomm_cli.files.cache import cache_folder
 from fomm_cli.geometry import Box
 
@@ -60,6 +61,10 @@ class Detector:
                 closer = self._close_up(image, candidate.box)
                 faces += [face for face in closer if all(face.box.iou(other.box) < _SAME_FACE for other in faces)]
         return largest_first(faces)
+
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        """Find every face of a still image, those of a group too."""
+        return find_all(image, self.detect(image), self._faces_in)
 
     def _close_up(self, image: np.ndarray, box: Box) -> list[Face]:
         part, left, top = surroundings(image, box)
