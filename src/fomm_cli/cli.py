@@ -36,6 +36,7 @@ from fomm_cli.commands import (
     score,
     study,
     train,
+    verify,
     web,
 )
 from fomm_cli.commands.terminal import MessageHandler, coloured, write_line
@@ -63,6 +64,7 @@ COMMANDS = (
     score,
     study,
     train,
+    verify,
     web,
 )
 

@@ -12,6 +12,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "openvino": ("openvino", "nncf"),
     "ray": ("ray",),
+    "c2pa": ("c2pa", "cryptography"),
     "web": ("starlette", "uvicorn", "websockets", "python_multipart"),
 }
 """Packages by extra."""

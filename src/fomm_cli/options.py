@@ -49,6 +49,7 @@ class Option:
         above: the number must be greater than this.
         expected: the allowed values in words, for the error; derived from the bounds if empty.
         positional: whether the value stands without a flag.
+        bare: the value where the flag is given without one.
         pair: whether the option may differ between the pairs of a batch.
     """
 
@@ -65,6 +66,7 @@ class Option:
     above: float | None = None
     expected: str = ""
     positional: bool = False
+    bare: str | None = None
     pair: bool = True
 
     def check(self, name: str, value: object) -> None:
@@ -189,7 +191,7 @@ def _type_of(hint: Any, option: Option) -> dict[str, Any]:
         read = inner if inner in (int, float, Path) else str
     if _is_list(kinds[0]):
         return {"type": read, "nargs": "+", "action": "extend"}
-    return {"type": read}
+    return {"type": read} if option.bare is None else {"type": read, "nargs": "?", "const": option.bare}
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

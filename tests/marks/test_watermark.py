@@ -30,7 +30,7 @@ def frames() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def marked(frames: np.ndarray) -> np.ndarray:
-    mark = InvisibleMark(PAYLOAD, frames[0])
+    mark = InvisibleMark(PAYLOAD)
     return np.stack([mark(frame) for frame in frames])
 
 
@@ -90,7 +90,7 @@ def test_the_size_of_a_crop_is_told(marked: np.ndarray) -> None:
 
 def test_a_large_wide_frame_is_marked_too(frames: np.ndarray) -> None:
     frame = cv2.resize(frames[3], (1280, 722), interpolation=cv2.INTER_CUBIC)
-    reading = detect(average(InvisibleMark(PAYLOAD, frames[0])(frame)[None]))
+    reading = detect(average(InvisibleMark(PAYLOAD)(frame)[None]))
     assert reading is not None
     assert reading.payload == PAYLOAD
 
@@ -103,7 +103,7 @@ def test_nothing_is_found_where_there_is_no_mark(frames: np.ndarray) -> None:
 
 def test_a_frame_too_small_for_the_waves_is_left_alone() -> None:
     frame = np.full((SMALLEST_SIDE - 1, 200, 3), 128, np.uint8)
-    assert InvisibleMark(PAYLOAD, frame)(frame) is frame
+    assert InvisibleMark(PAYLOAD)(frame) is frame
 
 
 def test_the_agreement_of_unmarked_frames_is_standard_normal() -> None:

@@ -26,6 +26,7 @@ from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.geometry import Region
+from fomm_cli.marks.credentials import check_can_sign
 from fomm_cli.media.destination import Target
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.paste import cropped
@@ -98,7 +99,8 @@ def animate_with(
     animation = start(job, animator, driving, source, initial)
     views = result_views(job, files.target, files.image, source.image, source.crop, animation, animator.config)
     frames = prefetch(animation.frames(driving.batches()), depth=2 * animator.batch_size)
-    published = publish(job, views, frames, files.footage, provenance(job, animator, initial), progress)
+    made_by = provenance(job, animator, initial)
+    published = publish(job, views, frames, files.footage, made_by, animator.checkpoint_sha256, progress)
     return AnimateResult(
         path=files.target.shown,
         frames=published.frames,
@@ -146,8 +148,10 @@ class Files:
         footage = footage or open_footage_of(job)
         target = Target.of(job.result_video, still=footage.info.still)
         beside = target.beside("visualization").path if job.visualize else None
-        read = (job.source_image, job.driving_video, job.checkpoint, job.config)
+        read = (job.source_image, job.driving_video, job.checkpoint, job.config, job.c2pa_cert, job.c2pa_key)
         protect_inputs(read, (target.path, beside))
+        if job.c2pa:
+            check_can_sign(target.path, job.c2pa_cert, job.c2pa_key)
         return cls(footage, target, read_first_frame(job.source_image))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from fomm_cli.errors import InputError
 from fomm_cli.faces.options import CropChoice, FaceAt, FaceBackend, FaceNumber, check_one_face
+from fomm_cli.marks.options import C2pa, C2paCert, C2paKey, Label, Mark
 from fomm_cli.media.options import (
     End,
     Fit,
@@ -106,6 +107,11 @@ class AnimateJob:
     visualize: Annotated[
         bool, Option("also write source, driving and result side by side, with keypoints", group="output")
     ] = False
+    mark: Mark = "all"
+    label: Label = None
+    c2pa: C2pa = False
+    c2pa_cert: C2paCert = None
+    c2pa_key: C2paKey = None
     device: Device = "auto"
     engine: EngineName = "torch"
     precision: Precision = "auto"

@@ -16,7 +16,10 @@ from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import MotionTemplate
 from fomm_cli.config.schema import Config, VisualizerParams
+from fomm_cli.files.hashing import sha256_of
 from fomm_cli.geometry import Region
+from fomm_cli.marks.credentials import sign
+from fomm_cli.marks.stamp import stamp_for
 from fomm_cli.media.destination import Target
 from fomm_cli.media.drawing import draw_keypoints, side_by_side
 from fomm_cli.media.paste import PasteBack, fitted_region
@@ -82,23 +85,47 @@ def publish(
     frames: Generator[AnimatedFrame, None, None],
     footage: Clip | MotionTemplate,
     metadata: dict[str, str],
+    checkpoint_sha256: str,
     progress: Progress,
 ) -> Published:
-    """Write every view of the frames to its target, whole or not at all.
+    """Mark every view of the frames and write it to its target, whole or not at all.
 
     Args:
-        job: says how the video is encoded, and whether it gets the driving video's audio.
+        job: says how the result is marked and encoded, and whether it gets the driving video's audio.
         views: the result first.
         frames: closed at the end.
         footage: the driving video.
         metadata: texts to store in the files.
+        checkpoint_sha256: of the weights, in hex.
         progress: told of the frames.
     """
     with ExitStack() as publishing:
-        parts = [(publishing.enter_context(target.publishing()), view) for target, view in views]
-        count, duration = _write(frames, parts, footage, metadata, job.crf, progress)
+        parts = [
+            (publishing.enter_context(target.publishing()), _stamped(view, job, target, checkpoint_sha256))
+            for target, view in views
+        ]
+        texts = {} if job.mark == "none" else metadata
+        count, duration = _write(frames, parts, footage, texts, job.crf, progress)
         audio = job.audio and _add_audio(job.driving_video, footage.offset, parts[0][0], duration)
+        if job.c2pa:
+            inputs = _inputs(job, checkpoint_sha256)
+            for part, _ in parts:
+                sign(part, inputs, job.c2pa_cert, job.c2pa_key)
     return Published(count, duration, audio)
+
+
+def _inputs(job: AnimateJob, checkpoint_sha256: str) -> dict[str, str]:
+    """Return what a result is made of, by hash; a folder of frames has none."""
+    files = {"source image": job.source_image, "driving video": job.driving_video}
+    hashes = {name: sha256_of(path) for name, path in files.items() if path.is_file()}
+    return {**hashes, "model": checkpoint_sha256}
+
+
+def _stamped(view: View, job: AnimateJob, target: Target, checkpoint_sha256: str) -> View:
+    """Return a view with the marks of the job; frames in files of their own keep their exact values."""
+    invisible = job.mark == "all" and target.kind != "frames"
+    stamp = stamp_for(checkpoint_sha256, invisible=invisible, label=job.label)
+    return lambda frame: stamp(view(frame))
 
 
 def _image(frame: AnimatedFrame) -> np.ndarray:

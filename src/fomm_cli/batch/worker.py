@@ -148,12 +148,13 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
     filled = [part / PART for part, note in zip(parts, notes, strict=True) if note["frames"]]
     frames = _joined(files.footage, filled)
     views = [(files.target, _image)]
-    published = publish(job, views, frames, files.footage, notes[0]["provenance"], _animating(report))
+    first = notes[0]
+    published = publish(job, views, frames, files.footage, first["provenance"], first["checkpoint"], _animating(report))
     return Outcome(
         published.frames,
         sum(note["seconds"] for note in notes) + time.perf_counter() - began,
-        notes[0]["device"],
-        notes[0]["checkpoint"],
+        first["device"],
+        first["checkpoint"],
         tuple(warning for note in notes for warning in note["warnings"]),
         thumbnail(files.target.shown),
     )

@@ -24,21 +24,16 @@ _DARK, _LEAST = 80, 0.3  # below this level the eye sees more: down to this fact
 class InvisibleMark:
     """One payload, put into all frames of a result.
 
+    The first frame decides where the pattern lies: where it already agrees best with the frame, which makes the mark
+    stronger at no cost. So a result needs an object of its own.
+
     Args:
         payload: what the mark says.
-        look: uint8 (H, W, 3), what the result looks like, such as the source image. The pattern is moved to where it
-            already agrees best with it, which makes the mark stronger at no cost. It must be the same for all parts
-            of a result.
     """
 
-    def __init__(self, payload: Payload, look: np.ndarray) -> None:
-        import cv2
-
+    def __init__(self, payload: Payload) -> None:
         self._direction = pattern_of(encode(payload))
-        gray = cv2.cvtColor(np.ascontiguousarray(look), cv2.COLOR_RGB2GRAY)
-        found = agreement(waves_of(samples_of(gray)), self._direction)[::2, ::2]
-        row, column = np.unravel_index(int(found.argmax()), found.shape)
-        self._shift = (float(row), float(column))
+        self._shift: tuple[float, float] | None = None
         self._canvas: _Canvas | None = None
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
@@ -48,6 +43,8 @@ class InvisibleMark:
         height, width = frame.shape[:2]
         if min(height, width) < SMALLEST_SIDE:
             return frame
+        if self._shift is None:
+            self._shift = _best_shift(frame, self._direction)
         if self._canvas is None or self._canvas.pattern.shape != (height, width):
             self._canvas = _Canvas.of(image_of(self._direction, (height, width), self._shift))
         canvas = self._canvas
@@ -78,6 +75,15 @@ class _Canvas:
 
         cv2.multiply(pattern, self.strength, dst=self.gray, dtype=cv2.CV_8U)
         return cv2.merge([self.gray] * 3, self.rgb)
+
+
+def _best_shift(frame: np.ndarray, direction: np.ndarray) -> tuple[float, float]:
+    """Return the shift of a pattern, in samples of the grid, at which a frame agrees best with it."""
+    import cv2
+
+    found = agreement(waves_of(samples_of(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))), direction)[::2, ::2]
+    row, column = np.unravel_index(int(found.argmax()), found.shape)
+    return float(row), float(column)
 
 
 def _strength(frame: np.ndarray) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""`fomm verify`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fomm_cli.commands.shared import Commands, add_command, as_json, print_result
+from fomm_cli.marks.options import VerifyJob
+from fomm_cli.options import from_namespace
+
+if TYPE_CHECKING:
+    from fomm_cli.marks.verify import Verdict
+
+EXIT_UNREADABLE, EXIT_NOTHING_FOUND = 2, 3
+_NOTHING = "nothing found, which proves nothing: marks can be removed, and other tools leave none or others"
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    text = "Tell whether videos and images are marked as synthetic. Exit code: 0 marked, 3 nothing found, 2 unreadable."
+    add_command(commands, "verify", text, _run, VerifyJob)
+
+
+def _run(options: argparse.Namespace) -> int:
+    job = from_namespace(VerifyJob, options)
+
+    from fomm_cli.marks.verify import verify
+
+    verdicts = [verify(path) for path in job.files]
+    print_result(options, {"files": [as_json(verdict) for verdict in verdicts]}, "\n".join(map(_report, verdicts)))
+    found = {verdict.verdict for verdict in verdicts}
+    if "unreadable" in found:
+        return EXIT_UNREADABLE
+    return EXIT_NOTHING_FOUND if "nothing found" in found else 0
+
+
+def _report(verdict: Verdict) -> str:
+    if verdict.verdict == "unreadable":
+        return f"{verdict.path}: unreadable. {verdict.problem}"
+    lines = [f"{verdict.path}: {'synthetic: made with fomm' if verdict.verdict == 'marked' else _NOTHING}"]
+    if origin := verdict.metadata:
+        lines.append(f"  metadata: fomm {origin.version}, checkpoint {origin.checkpoint_sha256[:16]}")
+    if credentials := verdict.credentials:
+        state = "valid" if credentials.valid else f"not valid ({', '.join(credentials.problems)})"
+        trust = "" if credentials.trusted or not credentials.valid else ", signer not on a trust list"
+        lines.append(f"  Content Credentials: {state}{trust}; by {credentials.tool}, signed by {credentials.signer}")
+    if mark := verdict.invisible:
+        whole = "" if mark.shown == (1, 1) else ", in a cropped frame"
+        lines.append(
+            f"  invisible mark: fomm {mark.payload}, checkpoint {mark.payload.checkpoint:04x}...{whole}; "
+            f"a chance of less than 1 in {1 / max(mark.false_alarm, 1e-30):.0e} to see this without a mark"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""Results say what they are, and `fomm verify` reads it, whatever the file went through."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fomm_cli.cli import main
+from fomm_cli.files.hashing import sha256_of
+from fomm_cli.marks.label import draw_label
+from fomm_cli.marks.verify import verify
+from fomm_cli.models.bundled import bundled_checkpoint, sample
+from fomm_cli.version import __version__
+from support.media_helpers import ffmpeg, metadata
+
+CHECKPOINT = sha256_of(bundled_checkpoint())
+
+
+def animate(result: Path, *options: str) -> Path:
+    arguments = ["animate", "--quiet", "--cpu", "--max_frames", "3", "--crop", "none", "-o", str(result), *options]
+    assert main(arguments) == 0
+    return result
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the sample: marked, with metadata only, with nothing, and as lossless frames."""
+    folder = tmp_path_factory.mktemp("results")
+    animate(folder / "all.mp4")
+    animate(folder / "metadata.mp4", "--mark", "metadata")
+    animate(folder / "none.mp4", "--mark", "none")
+    animate(folder / "frames")
+    return folder
+
+
+def stripped(path: Path) -> Path:
+    """Encode a video anew, without its metadata, under a name that says nothing."""
+    other = path.with_name("upload.mp4")
+    ffmpeg("-i", path, "-map_metadata", "-1", "-fflags", "+bitexact", "-crf", "26", other)
+    return other
+
+
+def test_a_marked_result_is_known(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--json", str(results / "all.mp4")]) == 0
+    found = json.loads(capsys.readouterr().out)["files"][0]
+    assert found["verdict"] == "marked"
+    assert found["metadata"] == {"version": __version__, "checkpoint_sha256": CHECKPOINT}
+    assert found["invisible"]["payload"]["checkpoint"] == int(CHECKPOINT[:4], 16)
+    assert found["invisible"]["false_alarm"] < 1e-6
+    assert '"synthetic": true' in metadata(results / "all.mp4").replace("\\", "")
+
+
+def test_an_encoded_and_renamed_result_is_known(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(stripped(results / "all.mp4"))]) == 0
+    told = capsys.readouterr().out
+    assert "synthetic: made with fomm" in told
+    assert f"invisible mark: fomm {__version__}" in told
+    assert "metadata" not in told
+
+
+def test_metadata_alone_does_not_survive(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(results / "metadata.mp4").invisible is None
+    assert main(["verify", str(results / "metadata.mp4")]) == 0
+    assert main(["verify", str(stripped(results / "metadata.mp4"))]) == 3
+    assert "proves nothing" in capsys.readouterr().out
+
+
+def test_a_result_without_marks_says_nothing(results: Path) -> None:
+    assert main(["verify", str(results / "none.mp4")]) == 3
+    assert "fomm" not in metadata(results / "none.mp4")
+
+
+def test_lossless_frames_keep_their_values(results: Path) -> None:
+    animate(results / "bare", "--mark", "none")
+    for name in ("00000.png", "00002.png"):
+        one, other = (np.asarray(Image.open(results / folder / name)) for folder in ("frames", "bare"))
+        assert np.array_equal(one, other)
+    assert verify(results / "frames" / "00000.png").metadata is not None
+
+
+@pytest.mark.parametrize("name", ["still.png", "still.jpg"])
+def test_a_still_result_is_marked(name: str, results: Path) -> None:
+    assert main(["animate", "-q", "--cpu", "--crop", "none", "-s", str(sample()[0]),
+                 "-d", str(results / "frames" / "00002.png"), "-o", str(results / name)]) == 0  # fmt: skip
+    Image.fromarray(np.asarray(Image.open(results / name))).save(results / "again.jpg", quality=80)
+    found = verify(results / "again.jpg")
+    assert found.metadata is None
+    assert found.invisible is not None
+    assert found.invisible.payload.checkpoint == int(CHECKPOINT[:4], 16)
+
+
+def test_a_gif_and_a_webm_are_marked(results: Path) -> None:
+    for name in ("moving.gif", "moving.webm"):
+        found = verify(animate(results / name))
+        assert found.metadata is not None, name
+        assert found.invisible is not None, name
+
+
+def test_the_worst_of_several_files_decides(results: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(1000))
+    marked, bare = str(results / "all.mp4"), str(results / "none.mp4")
+    assert main(["verify", marked, bare]) == 3
+    assert main(["verify", marked, bare, str(damaged)]) == 2
+    assert main(["verify", str(tmp_path / "missing.mp4")]) == 2
+    assert main(["verify", str(tmp_path)]) == 2
+
+
+def test_hostile_metadata_is_not_believed(tmp_path: Path) -> None:
+    image = Image.new("RGB", (64, 64), "gray")
+    sayings = ["{" * 5000, '{"tool": "fomm"}', '"fomm"' + '{"a":' * 3000, '{"tool": "fomm", "version": "1\\u001b[2J"}',
+               '{"tool": "fomm", "version": ["1"], "checkpoint_sha256": {}}']  # fmt: skip
+    for number, saying in enumerate(sayings):
+        path = tmp_path / f"{number}.jpg"
+        image.save(path, comment=saying.encode())
+        assert verify(path).verdict == "nothing found"
+
+
+def test_damaged_files_never_crash(results: Path, tmp_path: Path) -> None:
+    """The other 500 are made by tests/tools/fuzz_verify.py."""
+    rng = random.Random(0)  # noqa: S311 - damage, not secrets
+    shutil.copy(results / "frames" / "00001.png", tmp_path / "whole.png")
+    for original in (results / "all.mp4", tmp_path / "whole.png"):
+        content = original.read_bytes()
+        for number in range(8):
+            damaged = bytearray(content[: rng.randrange(100, len(content))])
+            for _ in range(rng.randrange(1, 60)):
+                damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+            path = tmp_path / f"{number}{original.suffix}"
+            path.write_bytes(damaged)
+            assert verify(path).verdict in {"marked", "nothing found", "unreadable"}
+
+
+@pytest.mark.parametrize("size", [(256, 256), (96, 40), (1080, 1920)])
+def test_the_label_is_drawn_into_the_lower_left_corner(size: tuple[int, int]) -> None:
+    frame = np.full((*size, 3), 128, np.uint8)
+    labelled = draw_label(frame, "AI-generated")
+    changed = np.argwhere((labelled != frame).any(-1))
+    assert changed[:, 0].min() > size[0] * 0.6
+    assert changed[:, 1].min() == 0
+    assert changed[:, 1].max() < size[1]
+    assert labelled.max() > 190
+    assert (frame == 128).all()
+
+
+def test_the_label_is_optional_and_takes_a_text(results: Path) -> None:
+    plain = np.asarray(Image.open(results / "frames" / "00000.png"))
+    for number, options in enumerate((["--label"], ["--label", "synthetic"])):
+        labelled = np.asarray(Image.open(animate(results / f"labelled{number}", *options) / "00000.png"))
+        assert not np.array_equal(labelled, plain)
+        assert np.array_equal(labelled[:128], plain[:128])
