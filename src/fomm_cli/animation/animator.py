@@ -19,6 +19,7 @@ from fomm_cli.engines.engine import Engine
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.media.alpha import as_rgb
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
 from fomm_cli.media.video.frame import Moment
 from fomm_cli.models.loading import LoadedModel, load_model
@@ -110,8 +111,8 @@ class Animator:
         """Animate an image by a video, frame by frame, in constant memory.
 
         Args:
-            source: uint8 (H, W, 3) RGB of any size.
-            driving: frames, uint8 (H, W, 3) RGB of any size; read as they are needed.
+            source: uint8 (H, W, 3) RGB of any size; RGBA is laid over white, and grey is taken too.
+            driving: frames likewise; read as they are needed. Nothing is cropped.
             initial: the driving frame in which the pose is that of the source; the first one when None.
             relative: transfer the motion since `initial` to the source's own keypoints.
             adapt_scale: scale that motion by the ratio of the sizes of the two faces.
@@ -123,9 +124,10 @@ class Animator:
             uint8 (height, width, 3) RGB, one for each driving frame.
 
         Raises:
-            InputError: there are no driving frames.
+            InputError: there are no driving frames, or an array is not an image.
         """
-        frames = (fit_frame(frame, self.size, fit) for frame in driving)
+        source = as_rgb(source, "the source")
+        frames = (fit_frame(as_rgb(frame, "a driving frame"), self.size, fit) for frame in driving)
         first = list(islice(frames, 1 if self.engine.ready else REHEARSAL))
         if not first:
             raise InputError("there are no driving frames")
