@@ -296,3 +296,22 @@ def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture
     files = ["--source_image", str(tmp_path / "nobody.png"), "--driving_video", str(driving)]
     assert main(["animate", *files, "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "told"),
+    [("vox-cpk.pth.tar", "fomm download vox"), ("vox-adw", "Did you mean --checkpoint vox-adv?")],
+)
+def test_a_missing_checkpoint_names_the_way_to_get_it(
+    checkpoint: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source, driving = sample()
+    assert main(["animate", "-s", str(source), "-d", str(driving), "--checkpoint", checkpoint]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_swapped_files_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, driving = sample()
+    assert main(["animate", "-s", str(driving), "-d", str(source), "-o", str(tmp_path / "x.mp4")]) == 2
+    assert "are they swapped?" in capsys.readouterr().err

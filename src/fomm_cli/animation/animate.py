@@ -25,6 +25,7 @@ from fomm_cli.animation.transfer import Smoother
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.files.guard import protect_inputs
+from fomm_cli.files.kind import identify
 from fomm_cli.geometry import Region
 from fomm_cli.marks.credentials import check_can_sign
 from fomm_cli.media.destination import Target
@@ -146,6 +147,11 @@ class Files:
         """
         check_options(job)
         footage = footage or open_footage_of(job)
+        if footage.info.still and identify(job.source_image) == "video":
+            raise InputError(
+                "the source is a video and the driving video an image: are they swapped?",
+                "Give the image as --source_image and the video as --driving_video",
+            )
         target = Target.of(job.result_video, still=footage.info.still)
         beside = target.beside("visualization").path if job.visualize else None
         read = (job.source_image, job.driving_video, job.checkpoint, job.config, job.c2pa_cert, job.c2pa_key)

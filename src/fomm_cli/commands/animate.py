@@ -37,6 +37,7 @@ def _run(options: argparse.Namespace) -> None:
     of_sample = options.source_image is None
     if of_sample:
         options.source_image, options.driving_video = sample()
+        options.crop = "none" if options.crop == "auto" else options.crop  # it is framed well: no detector needed
     if options.driving_video is None:
         options.driving_video = Path(DEFAULT)
     job = from_namespace(AnimateJob, options)

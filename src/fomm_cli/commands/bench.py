@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> None:
     from fomm_cli.files.guard import protect_inputs
 
     protect_inputs((job.source_image, job.driving_video, job.checkpoint, job.config), (options.json,))
-    with progress_bar(shown=not options.quiet, unit="round") as progress:
+    with progress_bar(shown=not options.quiet, unit="turn", units={"loading engines": "engine"}) as progress:
         rows = bench(job, progress)
     if options.json is not None:
         with replacing(options.json) as part:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 import statistics
 import sys
 import time
@@ -113,14 +114,24 @@ def bench(job: BenchJob, progress: Progress = silent) -> list[Timing]:
     open_clip(job.driving_video)
     read_first_frame(job.source_image)
     with ExitStack() as running:
-        engines = [engine for variant in _variants(job.device) if (engine := _started(variant, job, running))]
+        engines = _start_all(job, running, progress)
         turns: dict[tuple[_Process, bool], list[_Turn]] = {}
         for end_to_end in (False, True):  # all of the first before the second, which takes more memory
-            for done in range(job.rounds):
-                for engine in engines:
-                    turns.setdefault((engine, end_to_end), []).append(engine.turn(end_to_end))
-                progress("end to end" if end_to_end else "networks", done + 1, job.rounds)
+            for turn in range(job.rounds * len(engines)):
+                engine = engines[turn % len(engines)]
+                turns.setdefault((engine, end_to_end), []).append(engine.turn(end_to_end))
+                progress("end to end" if end_to_end else "networks", turn + 1, job.rounds * len(engines))
         return [row for end_to_end in (False, True) for row in _rows(job, engines, turns, end_to_end)]
+
+
+def _start_all(job: BenchJob, running: ExitStack, progress: Progress) -> list[_Process]:
+    variants = _variants(job.device)
+    engines = []
+    for done, variant in enumerate(variants, start=1):
+        if engine := _started(variant, job, running):
+            engines.append(engine)
+        progress("loading engines", done, len(variants))
+    return engines
 
 
 def _variants(device: str) -> list[_Variant]:
@@ -216,6 +227,7 @@ def _rows(
 
 def _serve(connection: Connection, variant: _Variant, job: BenchJob, folder: Path) -> None:
     """Run in the process: say when the engine is loaded, then answer each message with a turn."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one that asked ends this one
     try:
         prepare_process(job.threads)
         measured = _Measured(variant, job, folder)

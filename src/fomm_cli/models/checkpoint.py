@@ -26,6 +26,7 @@ from fomm_cli.files.hashing import sha256_of
 from fomm_cli.files.inputs import check_file
 from fomm_cli.files.kind import HEAD_BYTES, disguise
 from fomm_cli.files.limits import CONFIG_BYTES, PICKLE_BYTES
+from fomm_cli.models.catalogue import CATALOGUE
 
 NETWORKS = ("generator", "kp_detector")
 DISCRIMINATOR = "discriminator"
@@ -124,6 +125,10 @@ def _similar_file(path: Path) -> str:
     names: list[str] = []
     with suppress(OSError):
         names = [entry.name for entry in path.parent.iterdir()]
+    if entry := next((entry for entry in CATALOGUE.values() if entry.file == path.name), None):
+        return f"Download it: fomm download {entry.name}; or use --checkpoint {entry.name}"
+    if known := difflib.get_close_matches(path.name, CATALOGUE, n=1):
+        return f"Did you mean --checkpoint {known[0]}?"
     close = difflib.get_close_matches(path.name, names, n=1)
     return f"Did you mean {path.parent / close[0]}?" if close else "Check the path, or leave --checkpoint out"
 

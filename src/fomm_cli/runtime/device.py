@@ -97,7 +97,7 @@ def _best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     device = torch.device("cpu")
-    logger.info("running on the %s (%s)", describe_device(device), _why_no_cuda())
+    logger.debug("running on the %s (%s)", describe_device(device), _why_no_cuda())
     return device
 
 
