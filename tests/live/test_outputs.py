@@ -24,6 +24,7 @@ from fomm_cli.live.controls import KEYS
 from fomm_cli.live.mjpeg import MjpegServer
 from fomm_cli.live.recording import Recorder
 from fomm_cli.live.window import with_text
+from fomm_cli.marks.verify import verify
 from fomm_cli.media.destination import Target
 from support.media_helpers import decode, ffmpeg, gradient, metadata
 from support.portraits import astronaut, placed, resized
@@ -107,8 +108,19 @@ def test_a_recording_has_the_times_of_the_camera(tmp_path: Path) -> None:
     assert "Synthetic media" in metadata(tmp_path / "live.mp4")
 
 
+def test_a_recording_is_marked(tmp_path: Path) -> None:
+    recorder = Recorder(Target.of(tmp_path / "live.mp4", still=False), "abcd" + 60 * "0")
+    for index in range(4):
+        recorder.write(gradient(256, 256, 4 * index), index / 25)
+    recorder.close()
+    found = verify(tmp_path / "live.mp4")
+    assert found.metadata is not None
+    assert found.invisible is not None
+    assert found.invisible.payload.checkpoint == 0xABCD
+
+
 def test_a_recording_without_a_frame_leaves_nothing(tmp_path: Path) -> None:
-    Recorder(Target.of(tmp_path / "live.mp4", still=False), "").close()
+    Recorder(Target.of(tmp_path / "live.mp4", still=False), "0" * 64).close()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fomm_cli.faces.options import FaceBackend
+from fomm_cli.marks.options import LABEL
 from fomm_cli.models.options import Checkpoint, ConfigName
 from fomm_cli.options import Option, check_bounds
 from fomm_cli.runtime.options import Device, EngineName, Precision, Threads
@@ -38,6 +39,9 @@ class LiveJob:
         ),
     ] = "window"  # fmt: skip
     port: Annotated[int, Option("port of --output mjpeg", metavar="N", low=1, high=65535, group=_FILES)] = 8765
+    label: Annotated[
+        bool, Option(f'show others of --output mjpeg a small label "{LABEL}" (default), or do not', group=_FILES)
+    ] = True
     realtime: Annotated[
         bool,
         Option("play a video file as a camera would (default), or animate every frame of it", group=_FILES),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fomm_cli.marks.stamp import stamp_for
 from fomm_cli.media.destination import Target
 from fomm_cli.media.video.writer import FrameWriter, open_writer
 from fomm_cli.version import __version__
@@ -26,7 +27,7 @@ class Recorder:
 
         Args:
             target: the file, or the pattern of single frames.
-            checkpoint_sha256: of the weights, for the note in the file that says how it was made.
+            checkpoint_sha256: of the weights, for the marks in the file that say how it was made.
 
         Raises:
             InputError: it cannot be written there.
@@ -40,6 +41,7 @@ class Recorder:
         self._part = self._open.enter_context(target.publishing())
         self._writer: FrameWriter | None = None
         self._start = 0.0
+        self._stamp = stamp_for(checkpoint_sha256, invisible=target.kind != "frames")
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Add a frame, uint8 (H, W, 3), captured at a time in seconds; all have the size of the first."""
@@ -48,7 +50,7 @@ class Recorder:
             self._writer = self._open.enter_context(open_writer(self._part, size, _NOMINAL_RATE, self._metadata))
             self._start = time
         self.frames += 1
-        self._writer.write(image, Fraction(round((time - self._start) * _MICROSECONDS), _MICROSECONDS))
+        self._writer.write(self._stamp(image), Fraction(round((time - self._start) * _MICROSECONDS), _MICROSECONDS))
 
     def close(self) -> None:
         """Complete the file; without a single frame nothing is written."""

@@ -23,6 +23,8 @@ from fomm_cli.live.pipeline import Pipeline
 from fomm_cli.live.recording import Recorder
 from fomm_cli.live.session import LiveFrame, LiveSession
 from fomm_cli.live.window import Window
+from fomm_cli.marks.label import draw_label
+from fomm_cli.marks.options import LABEL
 from fomm_cli.media.destination import Target
 from fomm_cli.models.bundled import sample
 
@@ -92,7 +94,7 @@ def _open_output(job: LiveJob, session: LiveSession, target: Target | None, wind
     if target is not None:
         return _FileOutput(Recorder(target, session.checkpoint_sha256))
     if job.output == "mjpeg":
-        return _StreamOutput(MjpegServer(job.port))
+        return _StreamOutput(MjpegServer(job.port), LABEL if job.label else None)
     if window is None:
         raise InputError("there is no window to show frames in", "Use --output mjpeg or --output FILE")
     return _WindowOutput(window, Controls(session))
@@ -166,13 +168,14 @@ class _FileOutput:
 
 
 class _StreamOutput:
-    def __init__(self, server: MjpegServer) -> None:
+    def __init__(self, server: MjpegServer, label: str | None) -> None:
         self._server = server
+        self._label = label
         logger.info("the picture is at %s/stream.mjpg (for OBS), and as a page at %s; Ctrl-C ends it",
                     server.address, server.address)  # fmt: skip
 
     def show(self, frame: LiveFrame, shot: Shot, meter: Meter, dropped: int) -> None:  # noqa: ARG002
-        self._server.put(frame.image)
+        self._server.put(frame.image if self._label is None else draw_label(frame.image, self._label))
 
     def wait(self) -> bool:
         return False
