@@ -106,7 +106,7 @@ class WebServer:
     def job(self, number: str) -> dict[str, Any]:
         return dict(self.ask("GET", f"/api/jobs/{number}").json)
 
-    def wait_for(self, number: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_for(self, number: str, *states: str, seconds: float = 120) -> dict[str, Any]:
         """Wait until a job is in one of these states."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

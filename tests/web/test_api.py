@@ -87,6 +87,16 @@ def test_a_result_can_be_seeked_and_is_named(server: WebServer) -> None:
     assert server.ask("GET", f"/api/jobs/{job}").status == 404
 
 
+def test_a_motion_of_the_package_drives_a_portrait(server: WebServer) -> None:
+    assert "nod" in server.ask("GET", "/api/options").json["motions"]
+    job = server.animate(driving="motion:nod", duration=0.4, crop="none")
+    done = server.wait_for(job, "done")
+    assert done["title"] == "sample portrait · nod"
+    assert done["result"]["duration"] == pytest.approx(0.4, abs=0.05)
+    assert "without its video" in server.ask("POST", "/api/jobs", {"kind": "score", "job": job}).error
+    assert server.ask("POST", "/api/check", {"source": "sample-source", "driving": "motion:nod"}).status == 200
+
+
 def test_errors_call_files_by_their_owners_names(server: WebServer) -> None:
     number = server.upload("holiday.png", b"<!doctype html><title>no image</title>").json["id"]
     answer = server.ask("POST", "/api/check", {"source": number})

@@ -14,7 +14,7 @@ from fomm_cli.errors import InputError
 ANIMATE_OPTIONS = frozenset({
     "relative", "adapt_scale", "find_best_frame", "best_frame", "motion_scale", "smooth", "start", "end", "max_frames",
     "fit", "crop", "face", "face_at", "face_backend", "paste_back", "size", "audio", "crf", "engine",
-    "precision",
+    "precision", "duration",
 })  # fmt: skip
 """The options of `fomm animate` that a request may set, by their names on the command line."""
 
