@@ -44,7 +44,9 @@ class Pairs:
 
     def draw(self, pairs: int, stills: int) -> Batch:
         """Draw pairs from clips, then pairs made of stills; half of all are mirrored."""
-        chosen = self._train[torch.multinomial(self._often, pairs, generator=self._torch_random).numpy()]
+        chosen = self._train[
+            torch.multinomial(self._often, pairs, replacement=True, generator=self._torch_random).numpy()
+        ]
         both = np.stack((chosen, [self._partner(frame) for frame in chosen]), 1).ravel()
         pictures, landmarks = self._faces.pictures(both), self._faces.landmarks[both]
         if stills:

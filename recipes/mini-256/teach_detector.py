@@ -76,7 +76,7 @@ def teach(detector: KPDetector, faces: Faces, wanted: KeyPoints, minutes: float)
     often = faces.rarity(seen)
     report(detector, faces, wanted, unseen, "before")
     for step, seconds, _ in steps(optimizer, LEARNING_RATE, minutes):
-        chosen = seen[torch.multinomial(often, FRAMES, generator=random).numpy()]
+        chosen = seen[torch.multinomial(often, FRAMES, replacement=True, generator=random).numpy()]
         pictures, told = mirrored(faces.pictures(chosen), keypoints_at(wanted, chosen), random)
         pictures, move = moved(tinted(pictures, random), random)
         descend(optimizer, misplaced(detector.train()(pictures), move.keypoints(told), guidance=STEADY), GRADIENT_LIMIT)

@@ -229,7 +229,7 @@ def _ahead(draw: Pairs, pairs: int, go_on: Callable[[], bool]) -> Iterator[Batch
     random = np.random.default_rng(draw.seed)
 
     def next_batch() -> Batch:
-        stills = int(random.random() < STILLS)
+        stills = int(random.random() < STILLS and pairs > 1)
         return draw.draw(pairs - stills, stills)
 
     with ThreadPoolExecutor(1) as thread:

@@ -121,9 +121,10 @@ def test_decoded_frames_come_with_the_motion_that_made_them(animator: Animator) 
     """The flow is that of the dense-motion network, and what is refined from it is what is shown."""
     seen: list[Decoded] = []
 
-    def refine(decoded: Decoded) -> torch.Tensor:
+    def refine(decoded: Decoded) -> np.ndarray:
         seen.append(decoded)
-        return torch.nn.functional.interpolate(decoded.frames, scale_factor=2.0)
+        images = (decoded.frames * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        return images.repeat(2, axis=1).repeat(2, axis=2)
 
     animation = animator.start(INPUTS["source_256"], INPUTS["driving"][0], refine=refine)
     image = animation.step(INPUTS["driving"][1])

@@ -96,5 +96,5 @@ def test_the_last_line_names_frames_speed_and_path(
 ) -> None:
     assert animate(inputs, tmp_path / "out") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith(f"{tmp_path / 'out'}: 4 frames in ")
+    assert last.startswith(f"wrote 4 PNG frames to {tmp_path / 'out'}")
     assert "frames/s" in last

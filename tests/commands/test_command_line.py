@@ -73,7 +73,10 @@ def test_convert_gives_a_file_that_needs_no_config(tmp_path: Path) -> None:
     assert json.loads(animated.stdout)["frames"] == 2
 
 
-def test_the_first_run_needs_nothing_and_names_the_published_weights(tmp_path: Path) -> None:
+def test_the_first_run_needs_nothing_and_names_the_published_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOMM_HOME", str(tmp_path / "home"))  # where the hint was not given today
     done = fomm("animate", "--max_frames", 2, "--crop", "none", "--result_video", tmp_path / "out.mp4")
     assert done.returncode == 0, done.stderr
     assert "small model in the package" in done.stderr
