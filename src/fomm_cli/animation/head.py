@@ -44,7 +44,7 @@ _RIGHT_EYE, _LEFT_EYE, _BROWS, _CORNERS, _UPPER, _LOWER, _CHIN, _JAWS = 0, 1, [2
 _NECK = np.array([0.0, 0.55, -0.05])  # what the head nods and tilts around
 _ROUNDNESS = 0.8  # of the face, as slopes of its surface: 0 is flat
 _LID_DROP = 0.025  # of the iris's place as the lid comes down
-_LID_SHUTS = 0.58  # of the height of an eye: what the detector sees of a blink, whose lashes still have height
+_LID_SHUTS = 0.4  # of the height of an eye: at more than this the small model tears cheeks
 
 
 @dataclass(frozen=True)
