@@ -241,3 +241,10 @@ def test_composite_over_white_rounds_to_the_nearest() -> None:
     rgba = np.random.default_rng(0).integers(0, 256, (50, 50, 4), dtype=np.uint8)
     alpha = rgba[..., 3:] / 255
     np.testing.assert_array_equal(composite_over_white(rgba), np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)))
+
+
+def test_a_side_that_takes_minutes_to_shrink_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.fromarray(np.zeros((1, 32_769, 3), np.uint8)).save(path)
+    with pytest.raises(InputError, match="32769 x 1 pixels, the limit is 32768 a side"):
+        read_image(path)

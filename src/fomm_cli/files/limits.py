@@ -14,6 +14,8 @@ YAML_NODES = 1_000_000
 
 IMAGE_BYTES = 1_000_000_000
 """That decoding an image and converting it to RGB may take together."""
+IMAGE_SIDE = 32_768
+"""Pixels of the longer side of an image: the filter that shrinks it to the model's size grows with the side."""
 VIDEO_PIXELS = 8192 * 8192 // 2
 """Of a video frame: decoders keep a dozen and more of them at a time. 8K video has 33 megapixels, this is as much."""
 

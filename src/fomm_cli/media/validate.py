@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fomm_cli.errors import InputError, with_article
 from fomm_cli.files.kind import HEAD_BYTES, disguise
-from fomm_cli.files.limits import IMAGE_BYTES, VIDEO_PIXELS
+from fomm_cli.files.limits import IMAGE_BYTES, IMAGE_SIDE, VIDEO_PIXELS
 
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv", "live_flv", "mpegts", "mpeg", "mpegvideo", "mxf",
@@ -75,8 +75,10 @@ def check_decoded_size(path: Path, width: int, height: int, bytes_per_pixel: int
         bytes_per_pixel: that decoding and converting take at a time.
 
     Raises:
-        InputError: more than IMAGE_BYTES in all.
+        InputError: more than IMAGE_BYTES in all, or a side of more than IMAGE_SIDE.
     """
+    if max(height, width) > IMAGE_SIDE:
+        raise InputError(f"{path} is {width} x {height} pixels, the limit is {IMAGE_SIDE} a side", "Crop it first.")
     if height * (width * bytes_per_pixel + _BYTES_OF_ROW) > IMAGE_BYTES:
         raise too_large(path, width * height, IMAGE_BYTES // bytes_per_pixel)
 
