@@ -125,12 +125,13 @@ def _similar_file(path: Path) -> str:
     names: list[str] = []
     with suppress(OSError):
         names = [entry.name for entry in path.parent.iterdir()]
+    if close := difflib.get_close_matches(path.name, names, n=1):
+        return f"Did you mean {path.parent / close[0]}?"
     if entry := next((entry for entry in CATALOGUE.values() if entry.file == path.name), None):
         return f"Download it: fomm download {entry.name}; or use --checkpoint {entry.name}"
     if known := difflib.get_close_matches(path.name, CATALOGUE, n=1):
         return f"Did you mean --checkpoint {known[0]}?"
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f"Did you mean {path.parent / close[0]}?" if close else "Check the path, or leave --checkpoint out"
+    return "Check the path, or leave --checkpoint out"
 
 
 def _check_is_no_lookalike(path: Path, head: bytes) -> None:
