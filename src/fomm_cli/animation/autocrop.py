@@ -150,7 +150,7 @@ class _Search:
         is_asked = self._job.crop != "auto"
         followed = self._follow(clip, _LOOKS if is_asked else _GLANCES)
         if followed is None:
-            self._missed("driving video")
+            logger.info("no face found in the driving video (by %s): going on uncropped", self._detector.name)
             return None
         framing = framing_in(followed.typical, _frame(clip, self._size, self._job.fit).box)
         if not is_asked:
@@ -174,9 +174,6 @@ class _Search:
             "cropping the %s to %s (%s; by %s); --crop none keeps all of it", what, region, why, self._detector.name
         )
         return region
-
-    def _missed(self, what: str) -> None:
-        logger.info("no face found in the %s (by %s): going on uncropped", what, self._detector.name)
 
 
 def _frame(clip: Clip, size: tuple[int, int], fit: Fit) -> Region:

@@ -1,4 +1,4 @@
-"""What became of every pair: `report.csv` for programs, `report.html` for people."""
+"""Write the outcome of every pair: `report.csv` for programs, `report.html` for people."""
 
 from __future__ import annotations
 
