@@ -79,6 +79,54 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(distance <= 1, near, np.where(distance < 2, far, 0)))
 
 
+class Warp:
+    """Warps images of one source by the flow of the model's frames, each at its own size."""
+
+    def __init__(self, frame_size: tuple[int, int], sampling: FlowSampling) -> None:
+        """Prepare for frames of a model.
+
+        Args:
+            frame_size: (height, width) of the model's frames.
+            sampling: how the model reads its flow.
+        """
+        self._frame_size = frame_size
+        self._sampling = sampling
+        self._matrices: dict[tuple[int, int, int], np.ndarray] = {}
+
+    def __call__(self, image: np.ndarray, flow: np.ndarray, interpolation: int) -> np.ndarray:
+        """Warp an image of the source, (H, W) or (H, W, C); safe to call from several threads.
+
+        Args:
+            image: of any size.
+            flow: backward flow of a frame, float32 (n, m, 2), x before y, in [-1, 1].
+            interpolation: of OpenCV.
+        """
+        import cv2
+
+        size = image.shape[:2]
+        moved = [self._enlarged(self.displacement(flow, axis), size) * size[1 - axis] for axis in (0, 1)]
+        moved[0] += np.arange(size[1], dtype=np.float32)
+        moved[1] += np.arange(size[0], dtype=np.float32)[:, None]
+        warped = cv2.remap(image, moved[0], moved[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(warped)
+
+    def displacement(self, flow: np.ndarray, axis: int) -> np.ndarray:
+        """How far each node of a flow comes along an axis, as `FlowSampling.displacement`."""
+        return self._sampling.displacement(flow, self._frame_size[1 - axis], axis)
+
+    def _enlarged(self, field: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+        """A field (n, m) on the nodes of the flow, interpolated to the pixels of an image."""
+        rows = self._matrix(field.shape[0], self._frame_size[0], size[0])
+        columns = self._matrix(field.shape[1], self._frame_size[1], size[1])
+        return np.asarray(rows @ field @ columns.T)
+
+    def _matrix(self, nodes: int, frame_side: int, side: int) -> np.ndarray:
+        key = nodes, frame_side, side
+        if key not in self._matrices:
+            self._matrices[key] = self._sampling.enlarging(*key)
+        return self._matrices[key]
+
+
 class DetailTransfer:
     """Brings the frames of one animated source to the size of a larger copy of that source."""
 
@@ -93,9 +141,8 @@ class DetailTransfer:
         self.size: tuple[int, int] = (source.shape[0], source.shape[1])
         self._source = np.ascontiguousarray(source)
         self._shown = np.rint(shown * 255).astype(np.uint8)
-        self._sampling = sampling
-        self._matrices: dict[tuple[int, int, int], np.ndarray] = {}
         height, width = self._shown.shape[:2]
+        self._warp = Warp((height, width), sampling)
         self._reduces = self.size[0] <= height and self.size[1] <= width
         difference = np.arange(-128.0, 128.0)
         self._cored = np.rint(_STRENGTH * difference**3 / (difference**2 + _NOISE**2)).astype(np.int16)
@@ -117,39 +164,13 @@ class DetailTransfer:
         if self._reduces:
             return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA))
         enlarged = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC)
-        warped = self._warped(self._shown, flow, cv2.INTER_LINEAR)  # as the model warps
+        warped = self._warp(self._shown, flow, cv2.INTER_LINEAR)  # as the model warps
         interpolation = cv2.INTER_CUBIC if max(self.size) <= _CUBIC_UP_TO else cv2.INTER_LINEAR
-        sharp = self._warped(self._source, flow, interpolation)
+        sharp = self._warp(self._source, flow, interpolation)
         blurred = cv2.resize(warped, (width, height), interpolation=cv2.INTER_CUBIC)
         detail = cv2.LUT(cv2.addWeighted(sharp, 1, blurred, -1, 128), self._cored)
         weight = self._weight(frame, warped, flow, occlusion)
         return np.asarray(cv2.add(enlarged, self._faded(detail, weight), dtype=cv2.CV_8U))
-
-    def _warped(self, image: np.ndarray, flow: np.ndarray, interpolation: int) -> np.ndarray:
-        """An image of the source (H, W, 3), warped at its own size."""
-        import cv2
-
-        size = image.shape[:2]
-        moved = [self._enlarged(self._displacement(flow, axis), size) * size[1 - axis] for axis in (0, 1)]
-        moved[0] += np.arange(size[1], dtype=np.float32)
-        moved[1] += np.arange(size[0], dtype=np.float32)[:, None]
-        warped = cv2.remap(image, moved[0], moved[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(warped)
-
-    def _displacement(self, flow: np.ndarray, axis: int) -> np.ndarray:
-        return self._sampling.displacement(flow, self._shown.shape[1 - axis], axis)
-
-    def _enlarged(self, field: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-        """A field (n, m) on the nodes of the flow, interpolated to the pixels of an image."""
-        rows = self._matrix(field.shape[0], self._shown.shape[0], size[0])
-        columns = self._matrix(field.shape[1], self._shown.shape[1], size[1])
-        return np.asarray(rows @ field @ columns.T)
-
-    def _matrix(self, nodes: int, frame_side: int, side: int) -> np.ndarray:
-        key = nodes, frame_side, side
-        if key not in self._matrices:
-            self._matrices[key] = self._sampling.enlarging(*key)
-        return self._matrices[key]
 
     def _weight(
         self, frame: np.ndarray, warped: np.ndarray, flow: np.ndarray, occlusion: np.ndarray | None
@@ -167,7 +188,7 @@ class DetailTransfer:
 
     def _trust_in_flow(self, flow: np.ndarray) -> np.ndarray:
         """0 where the flow folds, squeezes or leaves the source, 1 where it moves things as they are, (n, m)."""
-        across, down = (self._displacement(flow, axis) * flow.shape[1 - axis] for axis in (0, 1))
+        across, down = (self._warp.displacement(flow, axis) * flow.shape[1 - axis] for axis in (0, 1))
         (a, b), (c, d) = np.gradient(across, axis=(1, 0)), np.gradient(down, axis=(1, 0))
         a, d = a + 1, d + 1
         determinant, norm = a * d - b * c, a**2 + b**2 + c**2 + d**2
