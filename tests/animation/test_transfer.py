@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial import ConvexHull
 
-from fomm_cli.animation.transfer import MotionTransfer
+from fomm_cli.animation.transfer import MotionTransfer, hull_area
 from fomm_cli.keypoints import KeyPoints, inverse_2x2
 from fomm_cli.models.coordinates import coordinate_grid, gaussian_heatmaps, warp
 from fomm_cli.models.dense_motion import local_motions
@@ -68,6 +70,19 @@ def test_adapted_scale_follows_the_size_of_the_face() -> None:
         for points in (source, half)
     ]
     torch.testing.assert_close(shift[0], 2 * shift[1])
+
+
+@pytest.mark.parametrize("count", [3, 4, 10, 200])
+def test_hull_areas_are_those_of_qhull(count: int) -> None:
+    points = np.random.default_rng(count).uniform(-1, 1, (count, 2))
+    expected = pytest.approx(ConvexHull(points).volume, rel=1e-12)
+    assert hull_area(points) == expected
+    assert hull_area(np.concatenate([points, points, points[:2].mean(axis=0, keepdims=True)])) == expected
+
+
+@pytest.mark.parametrize("points", [[], [[1, 2]], [[0, 0], [1, 1], [3, 3]], [[0, 0], [0, 1], [np.nan, 1], [1, 1]]])
+def test_points_without_a_hull_have_no_area(points: list[list[float]]) -> None:
+    assert hull_area(np.array(points).reshape(-1, 2)) == 0
 
 
 def test_a_batch_is_transferred_as_its_frames_are() -> None:

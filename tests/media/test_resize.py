@@ -24,11 +24,13 @@ def test_fast_resize_agrees_with_scikit_image(size: tuple[int, int]) -> None:
     assert np.abs(fast - expected).mean() < 1
 
 
-def test_exact_resize_is_scikit_image() -> None:
-    frame = textured(300, 400)
-    exact = resize_exact(frame, (64, 50))
+@pytest.mark.parametrize("shape", [(300, 400), (64, 50), (1, 1), (2, 3), (1, 50), (3, 700)])
+@pytest.mark.parametrize("size", [(64, 50), (128, 200), (33, 7)])
+def test_exact_resize_is_scikit_image(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    frame = textured(*shape)
+    exact = resize_exact(frame, size)
     assert exact.dtype == np.float32
-    np.testing.assert_array_equal(exact, resize(frame, (64, 50)).astype(np.float32))
+    np.testing.assert_allclose(exact, resize(frame, size), atol=1e-7)
 
 
 def test_exact_resize_of_a_large_picture_stays_close() -> None:

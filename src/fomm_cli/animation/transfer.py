@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from fomm_cli.keypoints import KeyPoints, inverse_2x2
@@ -25,10 +24,27 @@ def hull_area(points: np.ndarray) -> float:
     Returns:
         The area in squared units of the points; 0.0 where there is no hull (collinear, too few or non-finite points).
     """
-    try:
-        return float(ConvexHull(points).volume)  # scipy's name for the area in two dimensions
-    except (QhullError, ValueError):
+    if not np.isfinite(points).all():
         return 0.0
+    ordered = sorted(map(tuple, points.tolist()))
+    corners = np.array([*_turning_left(ordered), *_turning_left(ordered[::-1])]).reshape(-1, 2)
+    (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
+    return float(abs((x * next_y - next_x * y).sum()) / 2)
+
+
+def _turning_left(points: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return one side of the convex hull of ordered points, without the last (Andrew's monotone chain)."""
+    side: list[tuple[float, ...]] = []
+    for point in points:
+        while len(side) > 1 and _turn(side[-2], side[-1], point) <= 0:
+            side.pop()
+        side.append(point)
+    return side[:-1]
+
+
+def _turn(first: tuple[float, ...], second: tuple[float, ...], third: tuple[float, ...]) -> float:
+    """Return a positive number where three points turn left, a negative one where they turn right."""
+    return (second[0] - first[0]) * (third[1] - first[1]) - (second[1] - first[1]) * (third[0] - first[0])
 
 
 def movement_scale(source: KeyPoints, initial: KeyPoints) -> float:

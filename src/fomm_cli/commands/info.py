@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from fomm_cli.commands.shared import Commands, add_command, print_result
@@ -67,6 +66,8 @@ def _facts() -> Iterator[tuple[str, object]]:
 
 
 def _version(package: str, absent: str = "") -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

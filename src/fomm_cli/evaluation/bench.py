@@ -35,7 +35,7 @@ from fomm_cli.evaluation.options import BenchJob
 from fomm_cli.extras import is_installed
 from fomm_cli.media.difference import psnr
 from fomm_cli.media.first_frame import read_first_frame
-from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
+from fomm_cli.media.resize import fit_frame, fit_source
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.media.video.writer import open_writer
 from fomm_cli.progress import Progress, silent
@@ -294,9 +294,9 @@ class _Measured:
         began = time.perf_counter()
         files = Files.open(self._animate)
         size = self._animator.size
-        source = resize_exact(files.image, size)
+        source = _resized(files.image, size)
         clip = cast("Clip", files.footage)
-        driving = [resize_exact(image, size) for image in [frame.image for frame in clip.frames()]]
+        driving = [_resized(image, size) for image in [frame.image for frame in clip.frames()]]
         animation = self._animator.start(
             source, self._animator.detect(driving[0][None]), relative=True, adapt_scale=True
         )
@@ -310,6 +310,14 @@ class _Measured:
         if self._animator.device.type == "cuda":
             return _Turn(fps, torch.cuda.max_memory_allocated() / 1e6)
         return _Turn(fps, _peak_mb())
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image, uint8 (H, W, 3), by the original's own function; returns float32 in [0, 1]."""
+    from skimage.transform import resize
+
+    resized: np.ndarray = resize(image, size)  # type: ignore[no-untyped-call]
+    return resized.astype(np.float32)
 
 
 def _peak_mb() -> float | None:

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from skimage.draw import polygon
 
 from fomm_cli.faces.face import Face, Pose
 from fomm_cli.faces.framing import LARGE, SMALL, framing_in
@@ -199,6 +198,8 @@ def _judge_mouth(image: np.ndarray, face: Face) -> Finding:
 
 def _teeth_share(image: np.ndarray, lips: np.ndarray) -> float:
     """How much of the opening between the lips (N, 2) is bright and without colour, 0 to 1."""
+    from skimage.draw import polygon
+
     rows, columns = polygon(lips[:, 1], lips[:, 0], image.shape[:2])  # type: ignore[no-untyped-call]
     if len(rows) == 0:
         return 0.0
@@ -234,6 +235,8 @@ def feature_contrast(image: np.ndarray, face: Box) -> float:
 
 def eye_whites(image: np.ndarray, face: Face) -> float:
     """How much of the face are whites of the eyes, in thousandths, for a face with 478 landmarks."""
+    from skimage.draw import polygon
+
     assert face.landmarks is not None  # noqa: S101 - the callers have looked
     white = 0
     for lids in EYELIDS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import colorsys
 
 import numpy as np
-from skimage.draw import disk
 
 
 def draw_keypoints(image: np.ndarray, points: np.ndarray, radius: int) -> np.ndarray:
@@ -16,6 +15,8 @@ def draw_keypoints(image: np.ndarray, points: np.ndarray, radius: int) -> np.nda
         points: (K, 2), x before y, in [-1, 1].
         radius: of the disks, in pixels.
     """
+    from skimage.draw import disk
+
     drawn = image.copy()
     extent = np.array(image.shape[1::-1]) - 1
     for index, (x, y) in enumerate((points + 1) / 2 * extent):

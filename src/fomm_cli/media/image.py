@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ _EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 0x0102
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
+_PLUGINS = ("Png", "Jpeg", "Mpo", "WebP", "Bmp", "Tiff", "Gif", "Ppm", "Tga", "Ico", "Jpeg2K", "Avif")
 _ANIMATED_FORMATS = ("GIF", "WEBP", "PNG")
 _BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # a pixel in Pillow's memory; else 4
 _BYTES_OF_DECODER = {"WEBP": 12, "AVIF": 8, "JPEG2000": 12, "ICO": 8, "TIFF": 4, "GIF": 4, "PNG": 2}
@@ -142,8 +144,16 @@ def _silence_libtiff() -> None:
             ctypes.CDLL(str(library)).TIFFSetErrorHandler(None)
 
 
+@cache
+def _register_formats() -> None:
+    """Load Pillow's plugins for our formats; `Image.init` would load all of them, which takes longer than an image."""
+    for plugin in _PLUGINS:
+        with suppress(ImportError):
+            import_module(f"PIL.{plugin}ImagePlugin")
+
+
 def _open(path: Path) -> Image.Image:
-    Image.init()
+    _register_formats()
     _silence_libtiff()
     try:
         return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
 
 from fomm_cli.geometry import Region
 from fomm_cli.media.resize import Fit
@@ -130,6 +129,8 @@ class _ColourMatch:
 
 
 def _blur(field: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
     blurred: np.ndarray = gaussian_filter(field, (_SPREAD, _SPREAD, 0), mode="nearest")
     return blurred
 
