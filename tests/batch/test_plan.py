@@ -146,6 +146,21 @@ def test_a_result_stays_in_the_folder(name: str) -> None:
         names([AnimateJob(Path("a.png"), Path("d.mp4"), Path(name))])
 
 
+def test_a_linked_sub_folder_does_not_lead_out_of_the_folder(media: Path, tmp_path: Path) -> None:
+    out, outside = tmp_path / "out", tmp_path / "outside"
+    (out / "real").mkdir(parents=True)
+    outside.mkdir()
+    (out / "leaving").symlink_to(outside)
+    (out / "staying").symlink_to(out / "real")
+    jobs = [
+        AnimateJob(media / "faces/p00.png", media / "nod", Path(name))
+        for name in ("leaving/new/a.mp4", "staying/b.mp4", "c.mp4")
+    ]
+    problems = [pair.problem for pair in plan(BatchJob(tuple(jobs), out))]
+    assert f"leads outside the result folder, to {outside}" in problems[0]
+    assert problems[1:] == ["", ""]
+
+
 def test_long_names_in_any_script_fit_a_file_system() -> None:
     (name,) = names([AnimateJob(Path("漢" * 80 + ".png"), Path("字" * 80 + ".mp4"))])
     assert len(name.encode()) <= 215

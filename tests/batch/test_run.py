@@ -291,33 +291,52 @@ def test_ctrl_c_cleans_up_and_says_how_to_go_on(media: Path, tmp_path: Path) -> 
     assert {state for name, state in states} == {"done"}
 
 
-def test_memory_that_runs_out_is_tried_again(media: Path, tmp_path: Path) -> None:
-    """With an engine that reports it twice; the third attempt is a real one."""
+class InProcess:
+    """A pool of one worker in this process, which may do something else before a unit."""
 
-    class Engine:
-        slots = 1
+    slots = 1
 
-        def __init__(self, motion: Path) -> None:
-            self.worker = PairWorker("cpu", 1, motion)
-            self.attempts = 0
+    def __init__(self, motion: Path, before: Callable[[int], Event | None]) -> None:
+        self._worker = PairWorker("cpu", 1, motion)
+        self._before = before
+        self.attempts = 0
 
-        def start(self, unit: Unit, folder: Path) -> None:
-            self.unit, self.folder = unit, folder
+    def start(self, unit: Unit, folder: Path) -> None:
+        self._unit, self._folder = unit, folder
 
-        def events(self, timeout: float) -> list[Event]:  # noqa: ARG002
-            self.attempts += 1
-            if self.attempts < 3:
-                return [Failed(self.unit.number, "out of memory", may_pass=True)]
-            return [answer(self.worker, self.unit, self.folder, lambda _frames: None)]
+    def events(self, timeout: float) -> list[Event]:  # noqa: ARG002
+        self.attempts += 1
+        instead = self._before(self._unit.number)
+        return [instead or answer(self._worker, self._unit, self._folder, lambda _frames: None)]
 
-        def close(self) -> None:
-            pass
+    def close(self) -> None:
+        pass
 
-    engine = Engine(tmp_path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_pool", lambda *_: engine)
-        result = run_batch(BatchJob(pairs_of(media)[:1], tmp_path / "out"))
-    assert (result.done, engine.attempts) == (1, 3)
+
+def test_memory_that_runs_out_is_tried_again(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported twice; the third attempt is a real one."""
+
+    def fail_twice(number: int) -> Event | None:
+        return Failed(number, "out of memory", may_pass=True) if pool.attempts < 3 else None
+
+    pool = InProcess(tmp_path, fail_twice)
+    monkeypatch.setattr(run_module, "_pool", lambda *_: pool)
+    result = run_batch(BatchJob(pairs_of(media)[:1], tmp_path / "out"))
+    assert (result.done, pool.attempts) == (1, 3)
+
+
+@on_posix
+def test_a_link_made_during_the_batch_does_not_lead_outside(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, outside = tmp_path / "out", tmp_path / "outside"
+    outside.mkdir()
+    pool = InProcess(tmp_path, lambda _number: (out / "sub").symlink_to(outside))
+    monkeypatch.setattr(run_module, "_pool", lambda *_: pool)
+    pair = replace(pairs_of(media)[0], result_video=Path("sub/a.mp4"))
+    result = run_batch(BatchJob((pair,), out))
+    assert "leads outside the result folder" in result.failed["sub/a.mp4"]
+    assert list(outside.iterdir()) == []
 
 
 def test_parallel_single_runs_are_safe(media: Path, tmp_path: Path) -> None:

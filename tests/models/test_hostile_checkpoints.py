@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import zipfile
@@ -17,17 +18,21 @@ from torch import Tensor
 
 from fomm_cli.config.schema import load_config, parse_config
 from fomm_cli.errors import InputError
-from fomm_cli.models.checkpoint import read_checkpoint
+from fomm_cli.models.checkpoint import NETWORKS, read_checkpoint
+from fomm_cli.models.convert import convert
 from fomm_cli.models.loading import load_model
+from fomm_cli.models.options import ConvertJob
 from support.parity_data import PARITY
 
 TINY = PARITY / "tiny_first_order"
 KEY = "kp.weight"
 
 
-@pytest.fixture
-def weights() -> dict[str, dict[str, Any]]:
+def tiny_weights() -> dict[str, dict[str, Any]]:
     return dict(torch.load(f"{TINY}.pth.tar", weights_only=True))
+
+
+weights = pytest.fixture(tiny_weights)
 
 
 def refusal(path: Path) -> str:
@@ -70,15 +75,44 @@ def test_a_tensor_without_a_name(weights: dict[str, dict[str, Any]], tmp_path: P
     assert "kp_detector.'' has no place in it" in refusal(tmp_path / "odd.pth.tar")
 
 
-def _peak() -> int:
+def _peak(*, anew: bool = False) -> int:
+    """Return the peak memory of this process in bytes, or where it is to begin `anew`, what is in use now."""
+    if anew and os.access("/proc/self/clear_refs", os.W_OK):
+        Path("/proc/self/clear_refs").write_text("5")  # Linux forgets the peak of the tests before
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def sparse_safetensors(path: Path, shapes: dict[str, list[int]]) -> Path:
+    """Write a file of zeros that takes no room on the disk."""
+    header, place = {}, 0
+    for name, shape in shapes.items():
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [place, place + 4 * math.prod(shape)]}
+        place += 4 * math.prod(shape)
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + place)
+    return path
+
+
+@pytest.mark.parametrize("target", [None, "small.safetensors"])
+def test_shapes_are_compared_before_the_weights_take_memory(target: str | None, tmp_path: Path) -> None:
+    shapes = {f"{name}.{key}": list(value.shape) for name in NETWORKS for key, value in tiny_weights()[name].items()}
+    path = sparse_safetensors(tmp_path / "large.safetensors", {**shapes, "generator.extra": [300, 1000, 1000]})
+    before = _peak(anew=True)
+    with pytest.raises(InputError, match="'extra' has no place in it"):
+        if target is None:
+            load_model(path, f"{TINY}.yaml", torch.device("cpu"))
+        else:
+            convert(ConvertJob(path, tmp_path / target, config=f"{TINY}.yaml"))
+    assert _peak() - before < 200e6  # of 1.2 GB
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_repeated_numbers_take_no_memory(weights: dict[str, dict[str, Any]], tmp_path: Path, zipped: bool) -> None:
     weights["generator"]["first.conv.weight"] = torch.zeros(1).expand(1 << 15, 1 << 15)  # 4 GB out of 4 bytes
     torch.save(weights, tmp_path / "bomb.pth.tar", _use_new_zipfile_serialization=zipped)
-    before = _peak()
+    before = _peak(anew=True)
     assert "claims to hold more than the file has bytes" in refusal(tmp_path / "bomb.pth.tar")
     assert _peak() - before < 200e6
 
@@ -87,7 +121,7 @@ def test_one_storage_in_many_tensors_takes_no_memory(weights: dict[str, dict[str
     one = torch.zeros(1 << 18)
     weights["generator"] |= {f"extra{index}": one for index in range(500)}
     torch.save(weights, tmp_path / "bomb.pth.tar")
-    before = _peak()
+    before = _peak(anew=True)
     assert "claims to hold more" in refusal(tmp_path / "bomb.pth.tar")
     assert _peak() - before < 200e6
 
@@ -96,7 +130,7 @@ def test_a_deflated_pickle_is_not_inflated(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.pth.tar", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(1 << 26))
         archive.writestr("archive/version", "3")
-    before = _peak()
+    before = _peak(anew=True)
     assert "claims to hold more" in refusal(tmp_path / "bomb.pth.tar")
     assert _peak() - before < 30e6
 
@@ -181,7 +215,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_yaml_bombs(bomb: str, tmp_path: Path) -> None:
     (tmp_path / "bomb.yaml").write_text(BOMBS[bomb])
-    before = _peak()
+    before = _peak(anew=True)
     with pytest.raises(InputError, match=r"bomb\.yaml"):
         load_config(str(tmp_path / "bomb.yaml"))
     assert _peak() - before < 100e6

@@ -44,6 +44,17 @@ def result_names(jobs: Sequence[AnimateJob], suffixes: Sequence[str]) -> list[st
     return [names[index] for index in range(len(jobs))]
 
 
+def check_inside(folder: Path, name: str) -> None:
+    """Refuse a result whose sub-folder is a symbolic link to a place outside the result folder.
+
+    Raises:
+        InputError: the result would be written outside.
+    """
+    place = (folder / name).parent
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{place} leads outside the result folder, to {place.resolve()}", "Name another sub-folder")
+
+
 def _explicit(job: AnimateJob) -> str:
     path = Path(str(job.result_video))
     if path.is_absolute() or "%" in path.name or any(part.startswith(".") for part in path.parts):

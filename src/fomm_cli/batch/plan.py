@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import check_options, is_motion, open_footage
-from fomm_cli.batch.names import result_names
+from fomm_cli.batch.names import check_inside, result_names
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.config.schema import load_config
 from fomm_cli.errors import FommError, InputError
@@ -63,14 +63,15 @@ def plan(job: BatchJob) -> list[Pair]:
     inputs = _Inputs()
     suffixes = [".png" if _or_none(lambda one=one: inputs.clip(one).still) else ".mp4" for one in jobs]  # type: ignore[misc]
     names = result_names(jobs, suffixes)
-    pairs = [_pair(one, name, inputs) for one, name in zip(jobs, names, strict=True)]
+    pairs = [_pair(one, name, job.result_dir, inputs) for one, name in zip(jobs, names, strict=True)]
     if all(pair.problem for pair in pairs):
         raise InputError(f"none of the {len(pairs)} pair(s) can be done: {pairs[0].problem}")
     return pairs
 
 
-def _pair(job: AnimateJob, name: str, inputs: _Inputs) -> Pair:
+def _pair(job: AnimateJob, name: str, folder: Path, inputs: _Inputs) -> Pair:
     try:
+        check_inside(folder, name)
         check_options(job)
         info = inputs.clip(job)
         driving = {"driving": inputs.driving(job), **inputs.model(job)}

@@ -13,12 +13,13 @@ from pathlib import Path
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.journal import Claim, Journal, read_journal
 from fomm_cli.batch.local_pool import ProcessPool
+from fomm_cli.batch.names import check_inside
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import Pair, plan
 from fomm_cli.batch.pool import Advanced, Event, Failed, Finished, Unit, WorkerPool
 from fomm_cli.batch.ranges import split_ranges
 from fomm_cli.batch.report import write_reports
-from fomm_cli.errors import FommError, InterruptedByUserError
+from fomm_cli.errors import FommError, InputError, InterruptedByUserError
 from fomm_cli.files.atomic import move_into_place
 from fomm_cli.progress import Progress, silent
 
@@ -278,11 +279,15 @@ class _Run:
         place = self._job.result_dir / pair.name
         main = folder / place.name
         try:
+            check_inside(self._job.result_dir, pair.name)  # a link may have been made since the batch was planned
             place.parent.mkdir(parents=True, exist_ok=True)
             for beside in folder.iterdir():  # such as the visualization, so that the result itself comes last
                 if beside != main:
                     _move(beside, place.parent / beside.name)
             _move(main, place)
+        except InputError as error:
+            self._fail(opened, str(error))
+            return
         except OSError as error:
             self._fail(opened, f"the result cannot be moved to {place}: {error.strerror}")
             return

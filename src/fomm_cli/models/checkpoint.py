@@ -11,7 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +43,36 @@ class Checkpoint:
     """Weights of the two networks, and of the discriminator if that was asked for.
 
     Attributes:
-        name: file name, for messages.
-        networks: float32 tensors by network (`generator`, `kp_detector`) and name.
+        path: of the file.
+        networks: tensors by network (`generator`, `kp_detector`) and name, without the prefix that DataParallel
+            leaves in names. They are float32 and finite once `read_values` has read them.
         config: the config in the file's metadata, if it has one.
         sha256: of the file.
         steps: of training behind the weights, where the file tells.
     """
 
-    name: str
+    path: Path
     networks: dict[str, dict[str, Tensor]]
     config: Config | None
     sha256: str
     steps: int | None = None
 
+    @property
+    def name(self) -> str:
+        """Return the file's name, for messages."""
+        return self.path.name
+
 
 def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
-    """Read weights, never code.
+    """Read weights, never code; the arguments and errors are those of `open_checkpoint` and `read_values`."""
+    return read_values(open_checkpoint(path, optional))
+
+
+def open_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
+    """Read the names and shapes of the weights; the values stay in the file until `read_values`.
+
+    So the shapes can be compared with a config before the weights take memory. Only the legacy format of PyTorch is
+    read whole, since it cannot be mapped.
 
     Args:
         path: the published format (legacy or zip serialisation) or safetensors; told apart by content, not by name.
@@ -81,8 +95,23 @@ def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
     claimed = sum(tensor.numel() * tensor.element_size() for name in wanted for tensor in tensors[name].values())
     if claimed > path.stat().st_size:  # such as one number that is repeated along every axis
         raise _claims_too_much(path)
-    networks = {name: _checked_tensors(path, name, tensors[name]) for name in wanted}
-    return Checkpoint(path.name, networks, config, sha256_of(path), steps)
+    networks = {
+        name: {str(key).removeprefix("module."): tensor for key, tensor in tensors[name].items()} for name in wanted
+    }
+    return Checkpoint(path, networks, config, sha256_of(path), steps)
+
+
+def read_values(checkpoint: Checkpoint) -> Checkpoint:
+    """Read the weights of an opened checkpoint as float32 into memory of their own.
+
+    Raises:
+        InputError: some are not finite.
+    """
+    networks = {
+        network: {key: _value(checkpoint.path, f"{network}.{key}", tensor) for key, tensor in weights.items()}
+        for network, weights in checkpoint.networks.items()
+    }
+    return replace(checkpoint, networks=networks)
 
 
 def write_safetensors(checkpoint: Checkpoint, config: Config, path: Path, *, half: bool) -> None:
@@ -266,19 +295,11 @@ def _check_kinds(path: Path, network: str, weights: Mapping[str, object]) -> Non
             )
 
 
-def _checked_tensors(path: Path, network: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors in float32, without the prefix that DataParallel leaves in names."""
-    tensors = {}
-    for key, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
-            raise InputError(
-                f"{network}.{key} in the checkpoint {path} has values that are not finite",
-                "The training that wrote it had diverged; use an earlier checkpoint",
-            )
-        tensors[str(key).removeprefix("module.")] = _detached(tensor)
-    return tensors
-
-
-def _detached(tensor: Tensor) -> Tensor:
-    """The tensor in float32 (counters stay as they are) and in memory of its own: a mapped file can be closed."""
+def _value(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """Return a tensor in float32 (counters stay as they are) and in memory of its own: a mapped file can be closed."""
+    if not torch.isfinite(tensor).all():
+        raise InputError(
+            f"{name} in the checkpoint {path} has values that are not finite",
+            "The training that wrote it had diverged; use an earlier checkpoint",
+        )
     return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)

@@ -9,9 +9,9 @@ from fomm_cli.config.schema import load_config
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.guard import protect_inputs
-from fomm_cli.models.checkpoint import DISCRIMINATOR, read_checkpoint, write_safetensors
+from fomm_cli.models.checkpoint import DISCRIMINATOR, open_checkpoint, read_values, write_safetensors
 from fomm_cli.models.loading import choose_config
-from fomm_cli.models.networks import load_networks
+from fomm_cli.models.networks import empty_networks
 from fomm_cli.models.options import ConvertJob
 
 
@@ -34,9 +34,10 @@ def convert(job: ConvertJob) -> ConvertResult:
         raise InputError(f"{job.target} does not end in .safetensors", "Give the target that suffix")
     protect_inputs((job.checkpoint, job.config), (job.target,))
     given = None if job.config is None else load_config(job.config)
-    checkpoint = read_checkpoint(job.checkpoint, optional=(DISCRIMINATOR,) if job.training else ())
+    checkpoint = open_checkpoint(job.checkpoint, optional=(DISCRIMINATOR,) if job.training else ())
     config = choose_config(given, checkpoint)
-    load_networks(checkpoint, config)  # a file with the wrong config inside would be worse than none
+    empty_networks(checkpoint, config)  # a file with the wrong config inside would be worse than none
+    checkpoint = read_values(checkpoint)
     with replacing(job.target) as part:
         write_safetensors(checkpoint, config, part, half=job.half)
     return ConvertResult(job.target, job.checkpoint.stat().st_size, job.target.stat().st_size)

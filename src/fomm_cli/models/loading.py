@@ -10,9 +10,9 @@ import torch
 
 from fomm_cli.config.schema import Config, load_config
 from fomm_cli.models.bundled import bundled_checkpoint
-from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
+from fomm_cli.models.checkpoint import Checkpoint, open_checkpoint, read_values
 from fomm_cli.models.download import resolve_checkpoint
-from fomm_cli.models.networks import Networks, load_networks
+from fomm_cli.models.networks import Networks, empty_networks, fill_networks
 from fomm_cli.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
@@ -50,9 +50,10 @@ def load_model(
     path, published = (bundled_checkpoint(), None) if checkpoint is None else resolve_checkpoint(checkpoint, progress)
     if given is None and published is not None:
         given = load_config(published)
-    weights = read_checkpoint(path)
+    weights = open_checkpoint(path)
     fitting = choose_config(given, weights)
-    return LoadedModel(load_networks(weights, fitting, align_corners=align_corners), fitting, device, weights.sha256)
+    networks = empty_networks(weights, fitting, align_corners=align_corners)  # before the weights take memory
+    return LoadedModel(fill_networks(networks, read_values(weights)), fitting, device, weights.sha256)
 
 
 def choose_config(given: Config | None, weights: Checkpoint) -> Config:

@@ -78,19 +78,32 @@ def load_networks(checkpoint: Checkpoint, config: Config, *, align_corners: bool
     Raises:
         InputError: the weights belong to another architecture; the message names the config that they fit.
     """
-    with torch.device("meta"):  # nothing to initialise: every tensor is replaced
+    return fill_networks(empty_networks(checkpoint, config, align_corners=align_corners), checkpoint)
+
+
+def empty_networks(checkpoint: Checkpoint, config: Config, *, align_corners: bool = True) -> Networks:
+    """Build the networks of `config` without memory for their weights, and compare the shapes with `checkpoint`.
+
+    Raises:
+        InputError: the weights belong to another architecture; the message names the config that they fit.
+    """
+    with torch.device("meta"):
         networks = Networks.build(config, align_corners=align_corners)
     for name, network in networks.parts().items():
-        weights = checkpoint.networks[name]
-        expected = _shapes(network)
-        found = {key: tensor.shape for key, tensor in weights.items()}
-        if difference := _first_difference(expected, found):
+        found = {key: tensor.shape for key, tensor in checkpoint.networks[name].items()}
+        if difference := _first_difference(_shapes(network), found):
             raise InputError(
                 f"the weights in {checkpoint.name} do not fit the config: {name}.{difference}",
                 _suggest_config(checkpoint),
             )
-        counters = {key: torch.tensor(0) for key in expected if key.endswith("num_batches_tracked")}
-        network.load_state_dict({**counters, **weights}, strict=True, assign=True)
+    return networks
+
+
+def fill_networks(networks: Networks, checkpoint: Checkpoint) -> Networks:
+    """Give the weights of `checkpoint` to networks from `empty_networks`; batch counters may be missing."""
+    for name, network in networks.parts().items():
+        counters = {key: torch.tensor(0) for key in network.state_dict() if key.endswith("num_batches_tracked")}
+        network.load_state_dict({**counters, **checkpoint.networks[name]}, strict=True, assign=True)
     return networks
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from fomm_cli.config.schema import Config, load_config
 from fomm_cli.errors import InputError, foreign_errors
 from fomm_cli.files.atomic import replacing
-from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, read_checkpoint
+from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, open_checkpoint, read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.runtime.device import describe_device
 from fomm_cli.runtime.signals import Stopped, stop_requests
@@ -274,7 +274,7 @@ def _choose_config(job: TrainJob) -> Config:
         return load_config(job.config)
     if job.resume:
         return load_config(str(job.log_dir / CONFIG))
-    config = None if job.checkpoint is None else read_checkpoint(job.checkpoint).config
+    config = None if job.checkpoint is None else open_checkpoint(job.checkpoint).config
     if config is None:
         raise InputError("--config is missing", "Name a bundled one such as vox-256, or a YAML file")
     return config
