@@ -27,7 +27,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from fomm_cli.config.schema import Config, load_config
+from fomm_cli.config.reading import load_config
+from fomm_cli.config.schema import Config
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.formats import IMAGES_READ

@@ -33,7 +33,7 @@ from teach_motion import (
 )
 from torch import Tensor
 
-from fomm_cli.config.schema import load_config
+from fomm_cli.config.reading import load_config
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.coordinates import gaussian_heatmaps

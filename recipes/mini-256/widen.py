@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fomm_cli.config.schema import Config, load_config
+from fomm_cli.config.reading import load_config
+from fomm_cli.config.schema import Config
 from fomm_cli.models.checkpoint import Checkpoint, read_checkpoint
 from fomm_cli.models.layers import ResBlock
 from fomm_cli.models.networks import Networks

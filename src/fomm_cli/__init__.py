@@ -10,12 +10,12 @@ from fomm_cli.version import __version__
 
 if TYPE_CHECKING:
     from fomm_cli.animation.animator import Animator as Animator
-    from fomm_cli.config.schema import load_config as load_config
+    from fomm_cli.config.reading import load_config as load_config
     from fomm_cli.keypoints import KeyPoints as KeyPoints
 
 __all__ = ["Animator", "FommError", "InputError", "KeyPoints", "__version__", "load_config"]
 
-_IMPORTED_ON_USE = {"Animator": "animation.animator", "KeyPoints": "keypoints", "load_config": "config.schema"}
+_IMPORTED_ON_USE = {"Animator": "animation.animator", "KeyPoints": "keypoints", "load_config": "config.reading"}
 
 
 def __getattr__(name: str) -> object:

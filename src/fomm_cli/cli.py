@@ -6,7 +6,6 @@ Heavy imports happen inside the commands, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import logging
 import signal
@@ -40,7 +39,7 @@ from fomm_cli.commands import (
     web,
 )
 from fomm_cli.commands.terminal import MessageHandler, coloured, write_line
-from fomm_cli.errors import FommError, InputError, is_out_of_memory, one_line
+from fomm_cli.errors import FommError, InputError, did_you_mean, is_out_of_memory, one_line
 from fomm_cli.version import __version__
 
 logger = logging.getLogger("fomm_cli")
@@ -178,7 +177,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:2], "--help"] if arguments[1:] else []
     if arguments and not arguments[0].startswith("-") and arguments[0] not in names:
-        raise InputError(f"there is no command {arguments[0]}", f"{_did_you_mean(arguments[0], names)}See fomm --help")
+        raise InputError(f"there is no command {arguments[0]}", f"{did_you_mean(arguments[0], names)}See fomm --help")
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         raise _unknown_argument(unknown[0], options.parser)
@@ -193,13 +192,8 @@ def _unknown_argument(argument: str, parser: argparse.ArgumentParser) -> InputEr
         )
     flags = [flag for flag in parser._option_string_actions if flag.startswith("--")]
     meant = _MEANT.get(name)
-    hint = f"Did you mean {meant}? " if meant in flags else _did_you_mean(name, flags)
+    hint = f"Did you mean {meant}? " if meant in flags else did_you_mean(name, flags)
     return InputError(f"there is no flag {name}", f"{hint}See {parser.prog} --help")
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"Did you mean {near[0]}? " if near else ""
 
 
 def _set_up_messages(*, quiet: bool, debug: bool) -> None:

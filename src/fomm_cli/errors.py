@@ -9,7 +9,8 @@ FommError                     1    a runtime error: what broke while working
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 _LONGEST = 1000  # characters of a message
@@ -54,6 +55,12 @@ class InterruptedByUserError(FommError):
 def with_article(noun: str) -> str:
     """Return ``an image`` for ``image``, ``a video`` for ``video``."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean X? `` for the known word that is nearest to another; empty where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean {near[0]}? " if near else ""
 
 
 def one_line(text: str) -> str:

@@ -13,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from fomm_cli.config import schema as config_module
-from fomm_cli.config.schema import Config, DatasetParams, config_names, load_config, parse_config
+from fomm_cli.config.reading import config_names, load_config, parse_config
+from fomm_cli.config.schema import Config, DatasetParams
 from fomm_cli.errors import InputError
 
 PARITY = Path(__file__).parents[1] / "parity"

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fomm_cli.config.schema import load_config
+from fomm_cli.config.reading import load_config
 from fomm_cli.errors import InputError
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import NETWORKS, read_checkpoint, write_safetensors

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fomm_cli.config.schema import load_config, parse_config
+from fomm_cli.config.reading import load_config, parse_config
 from fomm_cli.errors import InputError
 from fomm_cli.models.checkpoint import NETWORKS, read_checkpoint
 from fomm_cli.models.convert import convert

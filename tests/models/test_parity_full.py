@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fomm_cli.animation.transfer import MotionTransfer
-from fomm_cli.config.schema import load_config
+from fomm_cli.config.reading import load_config
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.loading import LoadedModel

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fomm_cli.animation.transfer import MotionTransfer
-from fomm_cli.config.schema import load_config
+from fomm_cli.config.reading import load_config
 from fomm_cli.models.networks import Networks
 from support.parity_data import PARITY, TINY, assert_close, assert_same_points, networks_of, recording
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fomm_cli.config.schema import Config, load_config
+from fomm_cli.config.reading import load_config
+from fomm_cli.config.schema import Config
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 import yaml
 
-from fomm_cli.config.schema import Config, parse_config
+from fomm_cli.config.reading import parse_config
+from fomm_cli.config.schema import Config
 from fomm_cli.media.image import write_image
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip

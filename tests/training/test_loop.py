@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from fomm_cli import cli
 from fomm_cli.animation.animator import Animator
-from fomm_cli.config.schema import load_config
+from fomm_cli.config.reading import load_config
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.training.loop import train

@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 
-from fomm_cli.config.schema import (
+from fomm_cli.config.reading import load_config
+from fomm_cli.config.schema import (  # fmt: skip
     AugmentationParams,
     CropParam,
     DatasetParams,
@@ -23,8 +24,7 @@ from fomm_cli.config.schema import (
     RotationParam,
     StillsParams,
     TransformParams,
-    load_config,
-)  # fmt: skip
+)
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.image import write_image
 from fomm_cli.media.video.writer import open_writer

@@ -15,12 +15,14 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import check_options, is_motion, open_footage
 from fomm_cli.batch.names import check_inside, result_names
 from fomm_cli.batch.options import BatchJob
-from fomm_cli.config.schema import load_config
+from fomm_cli.config.reading import load_config
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.files.inputs import check_exists
 from fomm_cli.media.video.reader import ClipInfo
 from fomm_cli.models.bundled import bundled_checkpoint
+from fomm_cli.models.download import with_checkpoint_file
+from fomm_cli.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +53,13 @@ class Pair:
     problem: str = ""
 
 
-def plan(job: BatchJob) -> list[Pair]:
+def plan(job: BatchJob, progress: Progress = silent) -> list[Pair]:
     """Name and fingerprint every pair. What is wrong with one pair is noted in it.
 
     Raises:
         InputError: nothing can be done at all: names that clash, or a model that is missing for all pairs.
     """
-    jobs = list(dict.fromkeys(job.pairs))
+    jobs = list(dict.fromkeys(with_checkpoint_file(pair, progress) for pair in job.pairs))
     if len(jobs) < len(job.pairs):
         logger.info("%d pair(s) are listed twice and made once", len(job.pairs) - len(jobs))
     inputs = _Inputs()

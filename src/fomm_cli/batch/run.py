@@ -63,10 +63,10 @@ class PlannedPair:
     reason: str = ""
 
 
-def dry_run(job: BatchJob) -> list[PlannedPair]:
+def dry_run(job: BatchJob, progress: Progress = silent) -> list[PlannedPair]:
     """What `run_batch` would do."""
     known = read_journal(job.result_dir)
-    return [_foreseen(pair, known.get(pair.name), job) for pair in plan(job)]
+    return [_foreseen(pair, known.get(pair.name), job) for pair in plan(job, progress)]
 
 
 def _foreseen(pair: Pair, known: tuple[str, str] | None, job: BatchJob) -> PlannedPair:
@@ -88,7 +88,7 @@ def run_batch(job: BatchJob, progress: Progress = silent) -> BatchResult:
         InterruptedByUserError: Ctrl-C; what is done stays done.
         FommError: nothing can be done at all. The failure of one pair is no exception.
     """
-    pairs = plan(job)
+    pairs = plan(job, progress)
     journal = Journal(job.result_dir, overwrite=job.overwrite)
     run: _Run | None = None
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, job_of, plain, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, counted, plain, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import InputError
 from fomm_cli.options import from_namespace
@@ -46,7 +46,6 @@ def _run(options: argparse.Namespace) -> None:
     if options.dry_run:
         _print_plan(options, job)
         return
-    job = job_of(AnimateJob, options)
 
     from fomm_cli.animation.animate import animate
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.options import BatchJob, BatchRequest
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, fetched_checkpoint, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.options import add_options, from_namespace, values_of
@@ -27,15 +27,13 @@ def add_to(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     request = from_namespace(BatchRequest, options)
-    if options.checkpoint is not None:
-        options.checkpoint, options.config = fetched_checkpoint(options)
     job = _job(request, options)
 
     from fomm_cli.batch.run import dry_run, run_batch
 
-    if options.dry_run:
-        return _print_plan(options, dry_run(job))
     with progress_bar(shown=not options.quiet) as progress:
+        if options.dry_run:
+            return _print_plan(options, dry_run(job, progress))
         result = run_batch(job, progress)
     print_result(options, {**as_json(result), "failed": result.failed}, _last_line(result))
     if result.failed:

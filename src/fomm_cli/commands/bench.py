@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, job_of
+from fomm_cli.commands.shared import Commands, add_command
 from fomm_cli.commands.terminal import print_text, progress_bar
 from fomm_cli.errors import InputError
 from fomm_cli.evaluation.options import BenchJob
+from fomm_cli.options import from_namespace
 
 if TYPE_CHECKING:
     from fomm_cli.evaluation.bench import Timing
@@ -34,7 +35,7 @@ def _run(options: argparse.Namespace) -> None:
     source, driving = sample()
     options.source_image = options.source_image or source
     options.driving_video = options.driving_video or driving
-    job = job_of(BenchJob, options)
+    job = from_namespace(BenchJob, options)
 
     from fomm_cli.evaluation.bench import as_rows, bench
     from fomm_cli.files.atomic import replacing

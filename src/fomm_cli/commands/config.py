@@ -17,7 +17,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from fomm_cli.config.schema import config_names, config_text
+    from fomm_cli.config.reading import config_names, config_text
 
     text = "\n".join(config_names()) if options.name is None else config_text(options.name)
     write_line(sys.stdout, text.rstrip("\n"))

@@ -27,7 +27,7 @@ def _run(options: argparse.Namespace) -> None:
 
     from fomm_cli.models.download import download
 
-    with progress_bar(shown=not options.quiet, unit="B") as progress:
+    with progress_bar(shown=not options.quiet) as progress:
         result = download(options.name, progress)
     state = "downloaded" if result.fetched else "already here"
     print_result(options, as_json(result), f"{result.path}: {state}; use it with --checkpoint {result.name}")

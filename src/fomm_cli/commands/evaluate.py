@@ -6,9 +6,10 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, job_of, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.evaluation.options import EvaluateJob
+from fomm_cli.options import from_namespace
 
 if TYPE_CHECKING:
     from fomm_cli.evaluation.metrics import Scores
@@ -20,7 +21,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    job = job_of(EvaluateJob, options)
+    job = from_namespace(EvaluateJob, options)
 
     from fomm_cli.evaluation.reconstruct import evaluate
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, job_of, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, print_result
+from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.engines.options import ExportJob
+from fomm_cli.options import from_namespace
 
 
 def add_to(commands: Commands) -> None:
@@ -14,10 +16,11 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    job = job_of(ExportJob, options)
+    job = from_namespace(ExportJob, options)
 
     from fomm_cli.engines.export import export
 
-    result = export(job)
+    with progress_bar(shown=not options.quiet) as progress:
+        result = export(job, progress)
     text = ", ".join(result.paths.values()) + f": at most {result.max_difference:.1g} from PyTorch"
     print_result(options, as_json(result), text)

@@ -44,7 +44,7 @@ def describe() -> dict[str, object]:
 def _facts() -> Iterator[tuple[str, object]]:
     import torch
 
-    from fomm_cli.config.schema import config_names
+    from fomm_cli.config.reading import config_names
     from fomm_cli.models.bundled import bundled_checkpoint, weights_licence
 
     yield "fomm", __version__

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, job_of, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
+from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.live.options import LiveJob
 from fomm_cli.options import from_namespace
 
@@ -25,12 +26,15 @@ def _run(options: argparse.Namespace) -> None:
     if options.list_cameras:
         _print_cameras(options)
         return
-    window = _open_window() if from_namespace(LiveJob, options).output == "window" else None
-    job = job_of(LiveJob, options)
+    job = from_namespace(LiveJob, options)
+    window = _open_window() if job.output == "window" else None
 
     from fomm_cli.live.run import run_live
+    from fomm_cli.models.download import with_checkpoint_file
     from fomm_cli.runtime.signals import stop_requests
 
+    with progress_bar(shown=not options.quiet) as progress:
+        job = with_checkpoint_file(job, progress)
     with stop_requests() as stop:
         figures = run_live(job, lambda: bool(stop), window)
     print_result(options, as_json(figures), _last_line(figures))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from fomm_cli.animation.options import ExtractJob
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, job_of, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
 from fomm_cli.commands.terminal import progress_bar
+from fomm_cli.options import from_namespace
 
 
 def add_to(commands: Commands) -> None:
@@ -30,7 +31,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    job = job_of(ExtractJob, options)
+    job = from_namespace(ExtractJob, options)
 
     from fomm_cli.animation.extract import extract
 

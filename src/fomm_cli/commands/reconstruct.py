@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, job_of, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.evaluation.options import ReconstructJob
+from fomm_cli.options import from_namespace
 
 
 def add_to(commands: Commands) -> None:
@@ -15,7 +16,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    job = job_of(ReconstructJob, options)
+    job = from_namespace(ReconstructJob, options)
 
     from fomm_cli.evaluation.reconstruct import reconstruct
 

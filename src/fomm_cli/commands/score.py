@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fomm_cli.commands.shared import Commands, add_command, job_of, print_result
+from fomm_cli.commands.shared import Commands, add_command, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.options import from_namespace
 from fomm_cli.scoring.options import ScoreJob
@@ -29,7 +29,6 @@ def _run(options: argparse.Namespace) -> None:
 
     if job.plot is not None:
         require("charts")
-    job = job_of(ScoreJob, options)
     with progress_bar(shown=not options.quiet) as progress:
         scored = score(job, progress)
     if job.csv is not None:

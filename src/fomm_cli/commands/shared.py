@@ -1,4 +1,4 @@
-"""What the commands share: a parser with the usual flags, results, checkpoints by name."""
+"""What the commands share: a parser with the usual flags, and how results are printed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fomm_cli.commands.terminal import MessageHandler, print_text, progress_bar, write_line
-from fomm_cli.options import add_options, from_namespace
+from fomm_cli.commands.terminal import MessageHandler, print_text, write_line
+from fomm_cli.options import add_options
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-J = TypeVar("J", bound="DataclassInstance")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse gives it no public name
 
@@ -84,24 +82,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else float(value)
     return str(value) if isinstance(value, Path) else value
-
-
-def job_of(kind: type[J], options: argparse.Namespace, **given: object) -> J:
-    """Build the job that the options ask for; a checkpoint that is a name is downloaded and brings its config."""
-    job = from_namespace(kind, options, **given)
-    if getattr(job, "checkpoint", None) is None:
-        return job
-    checkpoint, config = fetched_checkpoint(options)
-    return replace(job, checkpoint=checkpoint, config=config)
-
-
-def fetched_checkpoint(options: argparse.Namespace) -> tuple[Path, str | None]:
-    """Return the file of `--checkpoint`, downloaded under a progress bar if it is a name, and the config to use."""
-    from fomm_cli.models.download import resolve_checkpoint
-
-    with progress_bar(shown=not options.quiet, unit="B") as progress:
-        path, config = resolve_checkpoint(options.checkpoint, progress)
-    return path, options.config or config
 
 
 def counted(number: int, noun: str) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, fetched_checkpoint, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import FommError
 from fomm_cli.options import from_namespace
@@ -27,9 +25,6 @@ def _run(options: argparse.Namespace) -> None:
 
     from fomm_cli.study.run import study
 
-    if job.checkpoints:
-        job = _fetched(job, options)
-
     with progress_bar(shown=not options.quiet, units={"scoring": "result"}) as progress:
         result = study(job, progress)
     print_result(options, as_json(result), _report(result))
@@ -38,17 +33,6 @@ def _run(options: argparse.Namespace) -> None:
         raise FommError(
             f"{len(result.failed)} results are missing, such as {name}: {why}", "The same command tries them again"
         )
-
-
-def _fetched(job: StudyJob, options: argparse.Namespace) -> StudyJob:
-    """The job with the files and configs of its checkpoints, downloaded where they are names."""
-    configs = job.configs * len(job.checkpoints) if len(job.configs) == 1 else job.configs
-    files = []
-    for checkpoint, config in zip_longest(job.checkpoints, configs):
-        asked = argparse.Namespace(checkpoint=checkpoint, config=config, quiet=options.quiet)
-        files.append(fetched_checkpoint(asked))
-    paths, found = zip(*files, strict=True)
-    return replace(job, checkpoints=paths, configs=found)
 
 
 def _report(result: StudyResult) -> str:

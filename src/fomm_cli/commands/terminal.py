@@ -51,7 +51,7 @@ class Bars:
     def _open(self, stage: str, total: int | None) -> tqdm[NoReturn]:
         from tqdm import tqdm
 
-        unit = self._units.get(stage, self._unit)
+        unit = _BYTES if stage.startswith("downloading") else self._units.get(stage, self._unit)
         # disable=None: tqdm stays silent unless stderr is a terminal
         disable = None if self._shown else True
         return tqdm(desc=stage, total=total, unit=unit, unit_scale=unit == _BYTES, disable=disable)
@@ -60,7 +60,7 @@ class Bars:
 @contextmanager
 def progress_bar(*, shown: bool, unit: str = "frame", units: Mapping[str, str] | None = None) -> Iterator[Progress]:
     """Yield a function that shows progress as bars; see `Bars`."""
-    bars = Bars(shown=shown, unit=unit, units={"download": _BYTES, **(units or {})})
+    bars = Bars(shown=shown, unit=unit, units=units or {})
     try:
         yield bars
     finally:

@@ -6,17 +6,10 @@ two; scales are fractions of the frame's side.
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
-import re
-import reprlib
-import stat
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -28,25 +21,11 @@ from pydantic import (
     NonNegativeInt,
     PlainValidator,
     PositiveFloat,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-
-from fomm_cli.errors import InputError
-from fomm_cli.files.inputs import check_file
-from fomm_cli.files.limits import CONFIG_BYTES
-from fomm_cli.files.yaml_text import parse_yaml
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-_FOLDERS = (
-    Path(__file__).parents[1] / "assets" / "config",  # an installed wheel
-    Path(__file__).parents[3] / "config",  # a source checkout
-)
 
 _MOST_VALUES = 1 << 27  # of one layer for one frame, half a gigabyte; vox-256 has 2**22
 _MOST_HALVINGS = 16  # more leave nothing of any picture
@@ -95,7 +74,9 @@ Scales = Annotated[tuple[Scale, ...], Field(min_length=1, max_length=16)]
 Channels = Literal[3]  # every picture is RGB
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a config file: frozen, without unknown keys, every value of its own type."""
+
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -105,7 +86,7 @@ class _Section(BaseModel):
     )
 
 
-class FlipParam(_Section):
+class FlipParam(Section):
     """Random flips of a training pair.
 
     Attributes:
@@ -117,7 +98,7 @@ class FlipParam(_Section):
     time_flip: bool = False
 
 
-class JitterParam(_Section):
+class JitterParam(Section):
     """Random colour changes of a training pair.
 
     Attributes:
@@ -133,7 +114,7 @@ class JitterParam(_Section):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0
 
 
-class RotationParam(_Section):
+class RotationParam(Section):
     """Random rotation of a training pair.
 
     Attributes:
@@ -143,7 +124,7 @@ class RotationParam(_Section):
     degrees: Annotated[tuple[float, float], BeforeValidator(_to_range), AfterValidator(_check_range)]
 
 
-class ResizeParam(_Section):
+class ResizeParam(Section):
     """Random resizing of a training pair.
 
     Attributes:
@@ -153,7 +134,7 @@ class ResizeParam(_Section):
     ratio: Annotated[tuple[Ratio, Ratio], AfterValidator(_check_range)] = (3 / 4, 4 / 3)
 
 
-class CropParam(_Section):
+class CropParam(Section):
     """Random crop of a training pair, padded where the frame is smaller.
 
     Attributes:
@@ -163,7 +144,7 @@ class CropParam(_Section):
     size: Annotated[tuple[Side, Side], BeforeValidator(_to_size)]
 
 
-class AugmentationParams(_Section):
+class AugmentationParams(Section):
     """Changes made to both frames of a training pair alike; what is absent is not done."""
 
     flip_param: FlipParam | None = None
@@ -173,7 +154,7 @@ class AugmentationParams(_Section):
     jitter_param: JitterParam | None = None
 
 
-class TransformParams(_Section):
+class TransformParams(Section):
     """The random warp of the equivariance losses, in coordinates where a frame spans -1 to 1.
 
     Attributes:
@@ -187,7 +168,7 @@ class TransformParams(_Section):
     points_tps: Annotated[int, Field(ge=2, le=64)] = 5
 
 
-class StillsParams(_Section):
+class StillsParams(Section):
     """Still pictures to train on beside the videos, each paired with a warped copy of itself.
 
     Attributes:
@@ -201,7 +182,7 @@ class StillsParams(_Section):
     transform_params: TransformParams = TransformParams(sigma_affine=0.1, sigma_tps=0.02)
 
 
-class DatasetParams(_Section):
+class DatasetParams(Section):
     """The videos to train and test on.
 
     Attributes:
@@ -225,7 +206,7 @@ class DatasetParams(_Section):
     stills_params: StillsParams | None = None
 
 
-class CommonParams(_Section):
+class CommonParams(Section):
     """What all the networks share.
 
     Attributes:
@@ -241,7 +222,7 @@ class CommonParams(_Section):
     head_kernel: Kernel = 7
 
 
-class _Network(_Section):
+class _Network(Section):
     """The widths of a network.
 
     Attributes:
@@ -325,7 +306,7 @@ class GeneratorParams(_Network):
     dense_motion_params: DenseMotionParams
 
 
-class DiscriminatorParams(_Section):
+class DiscriminatorParams(Section):
     """The discriminators, which only training uses.
 
     Attributes:
@@ -347,7 +328,7 @@ class DiscriminatorParams(_Section):
     kp_variance: PositiveFloat = 0.01
 
 
-class ModelParams(_Section):
+class ModelParams(Section):
     """The networks."""
 
     common_params: CommonParams
@@ -356,7 +337,7 @@ class ModelParams(_Section):
     discriminator_params: DiscriminatorParams | None = None
 
 
-class LossWeights(_Section):
+class LossWeights(Section):
     """The weight of each loss; 0 switches it off.
 
     Attributes:
@@ -378,7 +359,7 @@ class LossWeights(_Section):
     equivariance_jacobian: NonNegativeFloat = 10
 
 
-class TrainParams(_Section):
+class TrainParams(Section):
     """How to train. The original has no defaults here: these are vox-256's, with each video seen once an epoch.
 
     Attributes:
@@ -419,7 +400,7 @@ class TrainParams(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
-class ReconstructionParams(_Section):
+class ReconstructionParams(Section):
     """Rebuilding test videos from their first frames.
 
     Attributes:
@@ -431,7 +412,7 @@ class ReconstructionParams(_Section):
     format: Format = ".mp4"
 
 
-class NormalizationParams(_Section):
+class NormalizationParams(Section):
     """How the driving keypoints carry over to the source.
 
     Attributes:
@@ -445,7 +426,7 @@ class NormalizationParams(_Section):
     use_relative_jacobian: bool = False
 
 
-class AnimateParams(_Section):
+class AnimateParams(Section):
     """Animating pairs of test videos.
 
     Attributes:
@@ -459,7 +440,7 @@ class AnimateParams(_Section):
     normalization_params: NormalizationParams = NormalizationParams()
 
 
-class VisualizerParams(_Section):
+class VisualizerParams(Section):
     """Pictures that show what the networks did.
 
     Attributes:
@@ -473,7 +454,7 @@ class VisualizerParams(_Section):
     colormap: str = "gist_rainbow"
 
 
-class Config(_Section):
+class Config(Section):
     """A whole config file; only ``model_params`` is required."""
 
     model_params: ModelParams
@@ -522,181 +503,3 @@ def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterator[str]
 def _scaled(side: int, scale_factor: float) -> int:
     """Return the pixels left of ``side`` when a network keeps every int(1 / scale_factor)-th."""
     return len(range(0, side, int(1 / scale_factor)))
-
-
-def config_names() -> list[str]:
-    """Return the names of the bundled configs, sorted."""
-    return sorted(_bundled())
-
-
-def config_text(name: str) -> str:
-    """Return the YAML text of a bundled config, comments included.
-
-    Raises:
-        InputError: there is no bundled config of that name.
-    """
-    path = _bundled().get(name.removesuffix(".yaml"))
-    if path is None:
-        raise InputError(
-            f"there is no bundled config {name}",
-            f"{_did_you_mean(name, config_names())}Bundled: {', '.join(config_names())}",
-        )
-    return path.read_text(encoding="utf-8")
-
-
-def load_config(name_or_path: str) -> Config:
-    """Load a bundled config by name, with or without ``.yaml``, or any config file by path; a file wins.
-
-    Raises:
-        InputError: there is no such config, it cannot be read, or something in it is wrong.
-    """
-    path = Path(name_or_path)
-    bundled = _bundled().get(name_or_path.removesuffix(".yaml"))
-    if bundled is not None and not path.is_file():
-        path = bundled
-    return parse_config(_read_yaml(path), origin=str(path))
-
-
-def parse_config(data: object, origin: str) -> Config:
-    """Check the plain values of a config, as YAML or JSON give them.
-
-    Args:
-        data: mapping of sections; numbers are not taken from text nor text from numbers.
-        origin: where it comes from, for the messages.
-
-    Raises:
-        InputError: a key is unknown or missing, or a value is wrong.
-    """
-    if not isinstance(data, dict):
-        found = "it is empty" if data is None else f"found {reprlib.repr(data)}"
-        raise InputError(f"{origin} must hold the sections {_listed(Config.model_fields)}, but {found}")
-    try:
-        # as JSON, lists pass for tuples while everything else stays strict; a YAML date is judged as text
-        return Config.model_validate_json(json.dumps(data, default=str))
-    except ValidationError as error:
-        raise _input_error(error, origin) from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{origin} holds what no config can: {error}") from error
-
-
-def _bundled() -> dict[str, Path]:
-    folder = next(filter(Path.is_dir, _FOLDERS), _FOLDERS[0])
-    return {path.stem: path for path in folder.glob("*.yaml")}
-
-
-def _read_yaml(path: Path) -> object:
-    try:
-        found = path.stat()
-    except FileNotFoundError as error:
-        raise InputError(
-            f"no config {str(path)!r}: it is neither a file nor a bundled config",
-            f"{_did_you_mean(str(path), config_names())}"
-            f"Give the path of a .yaml file or one of: {_listed(config_names())}",
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot read the config {str(path)!r}: {reason}", "Give the path of a .yaml file") from error
-    if stat.S_ISDIR(found.st_mode):
-        raise InputError(f"cannot read the config {str(path)!r}: it is a folder", "Give the path of a .yaml file")
-    if stat.S_ISREG(found.st_mode) and not found.st_size:
-        return None
-    check_file(path, "config", CONFIG_BYTES)
-    try:
-        return parse_yaml(path.read_bytes())
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line} is not valid YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not a plain text file in UTF-8", "A config is a .yaml file") from error
-
-
-_ALLOWED = {
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "string_pattern_mismatch": "a file ending such as .mp4",
-    "tuple_type": "a list",
-    "too_short": "a list of at least {min_length}",
-    "too_long": "a list of at most {max_length}",
-    "value_error": "{error}",
-}
-
-
-def _input_error(error: ValidationError, origin: str) -> InputError:
-    """Report the first problem, unknown keys before others, for a misspelt key is also a missing one."""
-    problems = error.errors(include_url=False)
-    problem, next_step = _explain(min(problems, key=lambda detail: detail["type"] != "extra_forbidden"))
-    more = len(problems) - 1
-    count = f" (and {more} more problem{'s' * (more > 1)})" if more else ""
-    return InputError(f"{origin}: {problem}{count}", next_step)
-
-
-def _explain(detail: ErrorDetails) -> tuple[str, str]:
-    """Return (problem, next step) in words."""
-    *parents, key = detail["loc"] or ("",)
-    dotted, value = _dotted(detail["loc"]), detail["input"]
-    if detail["type"] == "extra_forbidden":
-        allowed = sorted(_section_at(parents).model_fields)
-        return (
-            f"unknown key {_cut(repr(dotted))}",
-            f"{_did_you_mean(str(key), allowed)}Allowed there: {_listed(allowed)}",
-        )
-    if detail["type"] == "missing":
-        return f"{dotted} is missing", "Add it"
-    if not detail["loc"]:
-        return detail["msg"], ""
-    found = "empty" if value is None else _cut(json.dumps(value, ensure_ascii=False))
-    return f"{dotted} is {found}, but must be {_allowed(detail)}", _unquote(value, detail["type"])
-
-
-def _allowed(detail: ErrorDetails) -> str:
-    if detail["type"] == "model_type":
-        return f"a section with the keys {_listed(_section_at(detail['loc']).model_fields)}"
-    if detail["type"] == "literal_error":
-        return "3: pictures are RGB"
-    template = _ALLOWED.get(detail["type"])
-    return template.format(**detail.get("ctx", {})) if template else detail["msg"].removeprefix("Input should be ")
-
-
-def _unquote(value: object, kind: str) -> str:
-    """Say how to write a number that YAML took for text; PyYAML wants a dot and a signed exponent."""
-    number = re.fullmatch(r"([-+]?\d*\.?\d+)(?:[eE]([-+]?)(\d+))?", value) if isinstance(value, str) else None
-    if number is None or kind.startswith("string"):
-        return ""
-    mantissa, sign, exponent = number.groups()
-    if exponent is None:
-        return f"Write {value} without quotes"
-    if kind == "int_type":
-        return "Write it without an exponent"
-    return f"Write {mantissa}{'' if '.' in mantissa else '.0'}e{sign or '+'}{exponent}: YAML takes {value} for text"
-
-
-def _section_at(path: Iterable[int | str]) -> type[BaseModel]:
-    section: type[BaseModel] = Config
-    for key in path:
-        annotation = section.model_fields[str(key)].annotation
-        section = next(kind for kind in (annotation, *get_args(annotation)) if _is_section(kind))
-    return section
-
-
-def _is_section(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, _Section)
-
-
-def _dotted(path: Iterable[int | str]) -> str:
-    """Return ``a.b[2]`` for ("a", "b", 2)."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {close[0]}? " if close else ""
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)
-
-
-def _cut(text: str, width: int = 80) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."

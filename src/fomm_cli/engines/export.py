@@ -9,11 +9,11 @@ import torch
 
 from fomm_cli.engines.onnx_export import NETWORKS, export_onnx
 from fomm_cli.engines.options import ExportJob
-from fomm_cli.errors import InputError
 from fomm_cli.extras import require
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.models.loading import load_model
+from fomm_cli.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ExportResult:
     max_difference: float
 
 
-def export(job: ExportJob) -> ExportResult:
+def export(job: ExportJob, progress: Progress = silent) -> ExportResult:
     """Write the networks of a checkpoint as ONNX files.
 
     Raises:
@@ -40,12 +40,9 @@ def export(job: ExportJob) -> ExportResult:
     paths = {name: job.result_dir / f"{name}.onnx" for name in NETWORKS}
     protect_inputs((job.checkpoint, job.config), paths.values())
     device = torch.device("cpu")
-    model = load_model(job.checkpoint, job.config, device, align_corners=job.align_corners)
+    model = load_model(job.checkpoint, job.config, device, align_corners=job.align_corners, progress=progress)
     model.networks.prepare_inference(device)
-    try:
-        job.result_dir.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {job.result_dir} cannot be created: {error.strerror}", "Name another") from error
+    make_folder(job.result_dir)
     with ExitStack() as writing:
         parts = {name: writing.enter_context(replacing(path)) for name, path in paths.items()}
         difference = export_onnx(model, parts)

@@ -38,6 +38,7 @@ from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.resize import fit_frame, fit_source
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.media.video.writer import open_writer
+from fomm_cli.models.download import with_checkpoint_file
 from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
 from fomm_cli.runtime.precision import has_bf16
@@ -113,6 +114,7 @@ def bench(job: BenchJob, progress: Progress = silent) -> list[Timing]:
     """
     open_clip(job.driving_video)
     read_first_frame(job.source_image)
+    job = with_checkpoint_file(job, progress)
     with ExitStack() as running:
         engines = _start_all(job, running, progress)
         turns: dict[tuple[_Process, bool], list[_Turn]] = {}

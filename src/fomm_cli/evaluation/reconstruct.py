@@ -5,7 +5,6 @@ Every test video is rebuilt from its first frame and its own motion, so that eac
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import time
@@ -26,8 +25,9 @@ from fomm_cli.errors import FommError, InputError
 from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_scores
 from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
 from fomm_cli.faces.detectors.opening import open_detector
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.guard import protect_inputs
+from fomm_cli.files.tables import write_csv
 from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.video.reader import open_clip
@@ -91,9 +91,9 @@ def reconstruct(job: ReconstructJob, progress: Progress = silent) -> Reconstruct
         FommError: what went wrong, and what to do.
     """
     began = time.perf_counter()
-    animator = Animator.load(job.checkpoint, job.config, device=job.device)
+    animator = Animator.load(job.checkpoint, job.config, device=job.device, progress=progress)
     videos = _test_videos(job.root_dir, animator.config.reconstruction_params.num_videos)
-    _make_folder(job.output)
+    make_folder(job.output)
     suffix, rebuild = animator.config.reconstruction_params.format, _rebuilding(animator)
     read = (job.root_dir, job.checkpoint, job.config, *videos)
     protect_inputs(read, (job.output / f"{path.stem}{suffix}" for path in videos))
@@ -124,10 +124,10 @@ def evaluate(job: EvaluateJob, progress: Progress = silent) -> EvaluateResult:
     Raises:
         FommError: what went wrong, and what to do.
     """
-    animator = Animator.load(job.checkpoint, job.config, device=job.device)
+    animator = Animator.load(job.checkpoint, job.config, device=job.device, progress=progress)
     models: dict[str, Reconstructor] = {"this model": _rebuilding(animator), COPY: _copying}
     if job.previous is not None:
-        previous = Animator.load(job.previous, device=job.device)
+        previous = Animator.load(job.previous, device=job.device, progress=progress)
         if previous.size != animator.size:
             raise InputError(
                 f"{job.previous} works on frames of another size", "Compare models of one dataset_params.frame_shape"
@@ -137,7 +137,7 @@ def evaluate(job: EvaluateJob, progress: Progress = silent) -> EvaluateResult:
     if job.perceptual is not None:
         features = feature_distance(load_perceptual(job.perceptual), animator.device)
     videos = _test_videos(job.root_dir, animator.config.reconstruction_params.num_videos)
-    _make_folder(job.output)
+    make_folder(job.output)
     read = (job.root_dir, job.checkpoint, job.config, job.previous, job.perceptual, *videos)
     protect_inputs(read, (job.output / name for name in (_TABLE, _MEANS)))
     rows: list[tuple[str, str, Scores]] = []
@@ -209,19 +209,10 @@ def _test_videos(root: Path, most: int) -> list[Path]:
     return find_videos(root / "test" if (root / "test").is_dir() else root)[:most]
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be created: {error.strerror}", "Choose another --output") from error
-
-
 def _write(folder: Path, rows: list[tuple[str, str, Scores]], means: dict[str, Scores]) -> None:
     """A CSV file of every video and a JSON file of the means."""
-    with replacing(folder / _TABLE) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["video", "model", *asdict(rows[0][2])])
-        writer.writerows([video, model, *asdict(scores).values()] for video, model, scores in rows)
+    columns = ["video", "model", *asdict(rows[0][2])]
+    write_csv(folder / _TABLE, columns, ([video, model, *asdict(scores).values()] for video, model, scores in rows))
     with replacing(folder / _MEANS) as part:
         data = {model: asdict(scores) for model, scores in means.items()}
         part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

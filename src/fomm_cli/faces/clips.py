@@ -18,7 +18,7 @@ from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import grown_square, head_box, head_square
 from fomm_cli.faces.options import CropJob
 from fomm_cli.faces.tracking import Track, Tracker
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.geometry import Box, Region
 from fomm_cli.media.first_frame import read_first_frame
@@ -68,7 +68,7 @@ def crop(job: CropJob, progress: Progress = silent) -> list[FaceClip]:
             lasting = "" if clip.info.still else f" for more than {job.min_frames} frames (--min_frames)"
             raise InputError(f"no face found in {job.inp}{lasting} (by {detector.name})", "Try another --face_backend")
     if not job.dry_run:
-        _prepare(job.result_dir)
+        make_folder(job.result_dir)
         if clip.info.still:
             _write_images(job, clips)
         else:
@@ -123,13 +123,6 @@ def _clip_of(job: CropJob, clip: Clip, place: int, track: Track, frame: Box) -> 
 
 def _numbered(job: CropJob, place: int, suffix: str) -> Path:
     return job.result_dir / f"{job.inp.stem}_{place:03d}{suffix}"
-
-
-def _prepare(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be created: {error.strerror}", "Choose another --result_dir") from error
 
 
 def _write_images(job: CropJob, clips: list[FaceClip]) -> None:

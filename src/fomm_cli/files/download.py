@@ -131,7 +131,7 @@ def _receive(address: str, part: Path, most_bytes: int, progress: Progress) -> N
                     file.truncate(0)
                     raise _Unusable(f"it gives more than {most_bytes} bytes")
                 file.write(chunk)
-                progress(part.stem, done, total)
+                progress(f"downloading {part.stem}", done, total)
     if total is not None and _size(part) != total:
         raise _Interrupted(f"the connection ended after {_size(part)} of {total} bytes")
 

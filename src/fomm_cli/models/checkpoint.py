@@ -20,7 +20,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from fomm_cli.config.schema import Config, parse_config
+from fomm_cli.config.reading import parse_config
+from fomm_cli.config.schema import Config
 from fomm_cli.errors import InputError, foreign_errors
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.files.inputs import check_file

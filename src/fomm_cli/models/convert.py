@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fomm_cli.config.schema import load_config
+from fomm_cli.config.reading import load_config
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import replacing
 from fomm_cli.files.guard import protect_inputs

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from fomm_cli.errors import FommError
 from fomm_cli.files.atomic import move_into_place, sync
@@ -16,6 +17,21 @@ from fomm_cli.files.limits import DOWNLOAD_BYTES
 from fomm_cli.models.catalogue import CATALOGUE, Published, published
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.progress import Progress, silent
+
+
+class UsesModel(Protocol):
+    """A job whose options name a model."""
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """A file, or the name of a published checkpoint."""
+
+    @property
+    def config(self) -> str | None:
+        """A bundled config, or a file."""
+
+
+J = TypeVar("J", bound=UsesModel)
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +71,17 @@ def resolve_checkpoint(value: str | Path, progress: Progress = silent) -> tuple[
             return (beside if not path.exists() and beside.is_file() else path), None
         return path, None
     return entry.local() or download(entry.name, progress).path, entry.config
+
+
+def with_checkpoint_file(job: J, progress: Progress = silent) -> J:
+    """Return a job whose checkpoint is a file; a published one, given by name, is downloaded and brings its config.
+
+    For work that is shared by processes, none of which is to download the file itself.
+    """
+    if job.checkpoint is None:
+        return job
+    path, config = resolve_checkpoint(job.checkpoint, progress)
+    return replace(job, checkpoint=path, config=job.config or config)  # type: ignore[type-var]
 
 
 def download(name: str, progress: Progress = silent) -> Download:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from fomm_cli.config.schema import Config, load_config
+from fomm_cli.config.reading import load_config
+from fomm_cli.config.schema import Config
 from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.checkpoint import Checkpoint, open_checkpoint, read_values
 from fomm_cli.models.download import resolve_checkpoint

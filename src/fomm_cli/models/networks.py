@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fomm_cli.config.schema import Config, config_names, load_config
+from fomm_cli.config.reading import config_names, load_config
+from fomm_cli.config.schema import Config
 from fomm_cli.errors import InputError
 from fomm_cli.models.checkpoint import NETWORKS, Checkpoint
 from fomm_cli.models.generator import Generator

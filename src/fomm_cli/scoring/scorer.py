@@ -63,7 +63,7 @@ def score(job: ScoreJob, progress: Progress = silent) -> Scored:
     source = None if job.source_image is None else read_first_frame(job.source_image)
 
     def load() -> Animator:
-        return Animator.load(job.checkpoint, job.config, device=job.device)
+        return Animator.load(job.checkpoint, job.config, device=job.device, progress=progress)
 
     with open_detector("mediapipe") as detector:
         return Scorer(driving, detector, load, progress).score(result, source)

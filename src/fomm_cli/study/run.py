@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from fomm_cli.geometry import Box
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.models.bundled import bundled_checkpoint
+from fomm_cli.models.download import with_checkpoint_file
 from fomm_cli.progress import Progress, silent
 from fomm_cli.scoring.measurements import FaceTrack
 from fomm_cli.scoring.scorer import Scored, Scorer
@@ -103,7 +104,7 @@ def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
     driving = open_clip(driving_video, max_frames=job.max_frames)
     for picture in job.source_images:
         check_exists(picture)
-    models = _models(job)
+    models = _models(job, progress)
     make_folder(job.out)
     with open_detector("mediapipe") as detector:
         face = Scorer(driving, detector, partial(_load, models[0], job.device)).driving_face
@@ -130,15 +131,19 @@ def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
     return Study(driving_video.name, len(face), tuple(rows), failed)
 
 
-def _models(job: StudyJob) -> list[Contestant]:
+def _models(job: StudyJob, progress: Progress) -> list[Contestant]:
     if not job.checkpoints:
         return [Contestant("small", None, job.configs[0] if job.configs else None)]
     configs = list(job.configs) or [None]
     configs = configs * len(job.checkpoints) if len(configs) == 1 else configs
-    stems = [path.name.split(".")[0] for path in job.checkpoints]  # of vox-cpk.pth.tar, too
+    models = [Contestant("", *each) for each in zip(job.checkpoints, configs, strict=True)]
+    models = [with_checkpoint_file(model, progress) for model in models]
+    stems = [
+        str(model.checkpoint and model.checkpoint.name).split(".")[0] for model in models
+    ]  # of vox-cpk.pth.tar, too
     counts = Counter(stems)
     names = [stem if counts[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]
-    return [Contestant(*each) for each in zip(names, job.checkpoints, configs, strict=True)]
+    return [replace(model, name=name) for name, model in zip(names, models, strict=True)]
 
 
 def _load(model: Contestant, device: str) -> Animator:

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from fomm_cli.files.atomic import replacing
+from fomm_cli.files.tables import write_csv
 from fomm_cli.media.image import write_image
 
 if TYPE_CHECKING:
@@ -98,26 +99,6 @@ class TrainingLog:
             self._board.close()
 
 
-class SilentLog(TrainingLog):
-    """The log of the processes that are not to write."""
-
-    def __init__(self) -> None:
-        pass
-
-    def write(self, step: int, epoch: int, learning_rate: float, skipped: int) -> dict[str, float]:  # noqa: ARG002
-        """Write nothing."""
-        return {}
-
-    def add(self, losses: dict[str, Tensor], samples: int, *, skipped: bool) -> None:
-        """Count nothing."""
-
-    def tell(self, step: int, total: int) -> None:
-        """Say nothing."""
-
-    def close(self) -> None:
-        """There are no files."""
-
-
 def _duration(seconds: float) -> str:
     """Return a time such as ``3 h 5 min`` or ``40 s``."""
     if seconds < 90:
@@ -141,8 +122,7 @@ def _forget_after(path: Path, step: int) -> None:
         return
     with path.open(newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]
-    with replacing(path) as part, part.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *(row for row in rows if row and int(row[0]) <= step)])
+    write_csv(path, header, [row for row in rows if row and int(row[0]) <= step])
 
 
 def _append(path: Path, row: dict[str, float]) -> None:

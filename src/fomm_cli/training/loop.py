@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import torch
 import yaml
 from torch import nn
 
-from fomm_cli.config.schema import Config, load_config
+from fomm_cli.config.reading import load_config
+from fomm_cli.config.schema import Config
 from fomm_cli.errors import InputError, foreign_errors
-from fomm_cli.files.atomic import replacing
+from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.models.checkpoint import DISCRIMINATOR, Checkpoint, open_checkpoint, read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
 from fomm_cli.runtime.device import describe_device
@@ -26,11 +27,11 @@ from fomm_cli.runtime.threads import prefetch
 from fomm_cli.training.dataset import PairDataset
 from fomm_cli.training.discriminator import MultiScaleDiscriminator
 from fomm_cli.training.distributed import Processes, joined_processes
-from fomm_cli.training.log import SilentLog, TrainingLog
+from fomm_cli.training.log import TrainingLog
 from fomm_cli.training.options import TrainJob
 from fomm_cli.training.perceptual import load_perceptual
 from fomm_cli.training.preview import training_grid
-from fomm_cli.training.step import Trainer
+from fomm_cli.training.step import Step, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class _Training:
             *(describe_device(self._processes.device), self._total, self._config.train_params.batch_size),
             *(self._steps_per_epoch, self._step),
         )
-        with closing(self._data), closing(self._log), stop_requests() as request:
+        with closing(self._data), closing(self._log) if self._log else nullcontext(), stop_requests() as request:
             with closing(prefetch(self._batches(), depth=_BATCHES_AHEAD)) as batches:
                 for pairs in batches:
                     self._train_on(pairs)
@@ -141,11 +142,12 @@ class _Training:
             device=describe_device(self._processes.device),
         )
 
-    def _start_log(self, state: State | None) -> TrainingLog:
+    def _start_log(self, state: State | None) -> TrainingLog | None:
+        """Write the config, and open the log; the first process alone has one."""
         if self._processes.rank:
-            return SilentLog()
+            return None
         folder = self._job.log_dir
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         text = yaml.safe_dump(self._config.model_dump(mode="json"), sort_keys=False)
         with replacing(folder / CONFIG) as part:
             part.write_text(text, encoding="utf-8")
@@ -173,15 +175,19 @@ class _Training:
         seed = (self._config.train_params.seed, self._step, self._processes.rank)
         result = self._trainer.step(pairs, stills, epoch=epoch, seed=seed)
         self._step += 1
-        self._log.add(result.losses, self._data.batch_size, skipped=result.skipped)
-        if self._step % self._job.log_every == 0 or self._step == self._total:
-            rate = self._config.train_params.lr_generator * self._trainer.decay(epoch)
-            self._averages = self._log.write(self._step, epoch, rate, self._trainer.skipped)
-        self._log.tell(self._step, self._total)
+        if self._log is not None:
+            self._note(self._log, result, epoch)
         if self._step % (self._steps_per_epoch * self._config.train_params.checkpoint_freq) == 0:
             self._save(f"{epoch:08d}-checkpoint.pth.tar")
         elif time.monotonic() - self._saved > SAVE_EVERY:
             self._save()
+
+    def _note(self, log: TrainingLog, result: Step, epoch: int) -> None:
+        log.add(result.losses, self._data.batch_size, skipped=result.skipped)
+        if self._step % self._job.log_every == 0 or self._step == self._total:
+            rate = self._config.train_params.lr_generator * self._trainer.decay(epoch)
+            self._averages = log.write(self._step, epoch, rate, self._trainer.skipped)
+        log.tell(self._step, self._total)
 
     def _out_of_time(self) -> bool:
         limit = self._job.max_minutes
@@ -192,7 +198,7 @@ class _Training:
 
     def _save(self, name: str | None = None) -> None:
         """Write the checkpoint to resume from, one to keep if it has a name, and a grid of pictures."""
-        if self._processes.rank:
+        if self._log is None:
             return
         state = self._trainer.state()
         state["epoch"] = self._step // self._steps_per_epoch
