@@ -1,4 +1,4 @@
-"""`python -m fomm_cli`."""
+"""Run the command line with `python -m fomm_cli`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line: options to a job, results to lines, errors to exit codes.
+"""Parse the command line, run the command, and turn errors into one line and an exit code.
 
 Heavy imports happen inside the commands, so that `--help` answers at once.
 """
@@ -132,7 +132,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _with_underscores(arguments: Sequence[str]) -> list[str]:
-    """Options spelled with dashes, as the original spells them: ``--source-image=a-b`` to ``--source_image=a-b``."""
+    """Replace dashes in option names, as the original has them: ``--source-image=a-b`` to ``--source_image=a-b``."""
     changed = []
     for argument in arguments:
         name, equals, value = argument.partition("=")

@@ -1,4 +1,4 @@
-"""Optional packages: which extra of this package needs which, and what to type where one is missing."""
+"""Check optional packages, and say what to type where one is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keypoints with their Jacobians: what the detector finds and the motion is made of."""
+"""Keypoints with their Jacobians, as the keypoint detector finds them."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class KeyPoints:
         return self.value.shape[0]
 
     def __getitem__(self, index: slice) -> KeyPoints:
-        """The keypoints of some of the images."""
+        """Return the keypoints of some of the images."""
         return KeyPoints(self.value[index], None if self.jacobian is None else self.jacobian[index])
 
     def to(self, device: torch.device) -> KeyPoints:
-        """The same keypoints on another device."""
+        """Return the same keypoints on another device."""
         return KeyPoints(self.value.to(device), None if self.jacobian is None else self.jacobian.to(device))
 
     @classmethod
     def joined(cls, parts: Sequence[KeyPoints]) -> KeyPoints:
-        """The keypoints of several groups of images, at least one, in their order."""
+        """Join the keypoints of several groups of images, at least one, in their order."""
         jacobians = [part.jacobian for part in parts if part.jacobian is not None]
         return cls(torch.cat([part.value for part in parts]), torch.cat(jacobians) if jacobians else None)
 
 
 def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Inverse of 2x2 matrices in closed form, finite for any input.
+    """Invert 2x2 matrices in closed form; the result is finite for any input.
 
     Gaussian elimination with row pivoting, written out: unlike the adjugate it rounds as `torch.linalg.inv` does,
     which matters because small Jacobians multiply a difference in the last bit.

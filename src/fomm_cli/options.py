@@ -1,4 +1,4 @@
-"""Options stated once: an annotated field of a frozen dataclass becomes a flag of the command line.
+"""State each option once: an annotated field of a frozen dataclass becomes a flag of the command line.
 
 A field carries its help, metavar, short flag and bounds in `Option`; its type and default are those of the dataclass:
 

@@ -1,4 +1,4 @@
-"""How long work tells its caller how far it is."""
+"""Report progress from long work to its caller."""
 
 from __future__ import annotations
 

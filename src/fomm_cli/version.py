@@ -1,3 +1,3 @@
-"""The version of this package, apart from the public names so that every room may read it."""
+"""State the version in a module of its own, so that every room may import it."""
 
 __version__ = "0.1.0"

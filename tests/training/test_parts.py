@@ -53,7 +53,7 @@ def seeded(seed: int = 1) -> torch.Generator:
 def test_a_warp_without_noise_leaves_pictures_and_points_alone() -> None:
     warp = Warp.random(2, TransformParams(sigma_affine=0, sigma_tps=0), seeded())
     picture, points = torch.rand(2, 3, 16, 20), torch.rand(2, 5, 2) * 2 - 1
-    torch.testing.assert_close(warp.picture(picture), picture, atol=1e-5, rtol=0)
+    torch.testing.assert_close(warp.images(picture), picture, atol=1e-5, rtol=0)
     torch.testing.assert_close(warp.points(points), points)
 
 
@@ -72,7 +72,7 @@ def test_a_warped_picture_shows_at_each_place_what_was_where_the_warp_points() -
     warp = Warp.random(1, TransformParams(sigma_affine=0.05, sigma_tps=0.01), seeded())
     y, x = torch.meshgrid(torch.linspace(-1, 1, 65), torch.linspace(-1, 1, 65), indexing="ij")
     picture = torch.stack((x, y))[None] * 0.5  # a picture whose colours are its coordinates
-    warped = warp.picture(picture)
+    warped = warp.images(picture)
     places = torch.tensor([[[0.0, 0.0], [0.5, -0.25], [-0.5, 0.5]]])
     pixels = ((places[0] + 1) * 32).round().long()
     found = warped[0, :, pixels[:, 1], pixels[:, 0]].T

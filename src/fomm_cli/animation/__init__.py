@@ -1,1 +1,1 @@
-"""One source takes over one driving motion."""
+"""Animate one source by one driving motion."""

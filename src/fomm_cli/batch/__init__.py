@@ -1,1 +1,1 @@
-"""Many pairs of source and driving video, resumable, on one machine or a cluster."""
+"""Animate many pairs of source and driving video, resumably, on one machine or a cluster."""

@@ -1,4 +1,4 @@
-"""What is done in a result folder, and by whom: an SQLite file that outlives every crash.
+"""Keep a journal of a result folder in SQLite: which results are done, and which run works on which pair.
 
 A run is alive as long as it holds the lock on a file of its own; the system lets go of it however the run ends. All
 that a run has not finished lies in a folder of its own, which the next run removes once the lock is free.
@@ -42,7 +42,7 @@ warnings = ?, thumbnail = ?, attempts = ? WHERE name = ? AND run = ?"""
 
 
 class Claim(Enum):
-    """What a run may do about a pair."""
+    """The decision about a pair: whether this run is to make it."""
 
     OURS = "to do"
     DONE = "done"
@@ -53,7 +53,7 @@ class Claim(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of a finished result.
+    """The facts about a finished result.
 
     Attributes:
         frames: how many it has.
@@ -74,7 +74,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Record:
-    """A line of the journal; what was not noted is None."""
+    """A row of the journal; unknown values are None."""
 
     name: str
     source: str
@@ -148,7 +148,7 @@ class Journal:
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """One change, whole or not at all, while no other run makes one."""
+        """Make one change, whole or not at all, while no other run makes one."""
         try:
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -210,13 +210,13 @@ class Journal:
                 self._insert(database, pair, "failed", error, attempts)
 
     def error_of(self, pair: Pair) -> str:
-        """Why another run could not make the result."""
+        """Return why another run could not make the result."""
         with _reading(self._path):
             row = self._database.execute("SELECT error FROM results WHERE name = ?", (pair.name,)).fetchone()
         return str(row[0]) if row else ""
 
     def records(self) -> list[Record]:
-        """All results of the folder that are done or failed, by name."""
+        """Return all results of the folder that are done or failed, by name."""
         from pydantic import TypeAdapter
 
         names = [field.name for field in fields(Record)]
@@ -227,7 +227,7 @@ class Journal:
             return [record.validate_python({**values, "warnings": json.loads(values["warnings"])}) for values in found]
 
     def _signature(self, name: str) -> str:
-        """Tells one state of a file from another; "" where there is none."""
+        """Return a text that changes with the file; "" where there is none."""
         try:
             found = (self._results / name).stat()
         except OSError:
@@ -236,7 +236,7 @@ class Journal:
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a process holds the lock; the folder of the file has to exist, since it would be created."""
+    """Return whether a process holds a lock; the folder must exist, since the file would be created."""
     try:
         with FileLock(path).acquire(timeout=0):
             return False
@@ -273,12 +273,12 @@ def _unusable(path: Path, error: Exception) -> FommError:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, or of the files in a folder."""
+    """Return the bytes of a file, or of the files in a folder."""
     return sum(child.stat().st_size for child in path.iterdir()) if path.is_dir() else path.stat().st_size
 
 
 def read_journal(results: Path) -> dict[str, tuple[str, str]]:
-    """State and key of each result by name, without becoming a run; empty where there is no journal."""
+    """Return state and key of each result by name, without starting a run; empty without a journal."""
     path = results / FOLDER / "journal.sqlite"
     if not path.exists():
         return {}

@@ -1,14 +1,10 @@
-"""An engine of processes on this machine, one for each device. One that dies takes only its own unit with it."""
+"""Run units in processes on this machine, one for each device; a process that dies costs only its own unit."""
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
-import signal
-import threading
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -17,8 +13,8 @@ from pathlib import Path
 
 from fomm_cli.batch.pool import Advanced, Event, Failed, Finished, Unit
 from fomm_cli.errors import FommError
+from fomm_cli.runtime.child import prepare_child, start_child
 
-_SPAWN = multiprocessing.get_context("spawn")  # forks of a process with threads, or with CUDA, hang
 _INTERVAL = 0.2  # seconds between two reports of progress
 _START_ATTEMPTS = 3
 
@@ -53,12 +49,7 @@ class ProcessPool:
         self.slots = len(devices)
 
     def _hire(self, device: str) -> _Worker:
-        ours, theirs = _SPAWN.Pipe()
-        arguments = (theirs, device, self._threads, self._motion_folder)
-        process = _SPAWN.Process(target=_work, args=arguments, daemon=True)
-        process.start()
-        theirs.close()
-        return _Worker(device, process, ours)
+        return _Worker(device, *start_child(_work, device, self._threads, self._motion_folder))
 
     def start(self, unit: Unit, folder: Path) -> None:
         """Give a unit to a process that has none."""
@@ -73,7 +64,7 @@ class ProcessPool:
             return  # it has died, which events() finds out
 
     def events(self, timeout: float) -> list[Event]:
-        """What has happened since the last call, after `timeout` seconds at the latest."""
+        """Return the events since the last call, after `timeout` seconds at the latest."""
         if not self._workers:
             time.sleep(timeout)
             return []
@@ -119,7 +110,7 @@ class ProcessPool:
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -131,10 +122,8 @@ def _cause(code: int | None) -> str:
 
 
 def _work(connection: Connection, device: str, threads: int, motion_folder: Path) -> None:
-    """What a worker process does: answer units until it is stopped or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    warnings.simplefilter("ignore")
+    """Run in a worker process: answer units until it is stopped or its parent ends."""
+    prepare_child()
     logging.getLogger("fomm_cli").addHandler(logging.NullHandler())
 
     from fomm_cli.batch.worker import PairWorker, answer
@@ -151,13 +140,6 @@ def _work(connection: Connection, device: str, threads: int, motion_folder: Path
         except EOFError:
             return
         connection.send(answer(worker, unit, folder, _Reporter(connection, unit.number)))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 class _Reporter:

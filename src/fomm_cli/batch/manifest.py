@@ -1,21 +1,19 @@
-"""Which pairs to animate: from patterns, a CSV of pairs, or a YAML job file."""
+"""Read the pairs to animate from patterns, a CSV table, or a YAML job file."""
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import is_there, read_text
+from fomm_cli.files.tables import read_csv as read_table
 from fomm_cli.files.yaml_text import parse_yaml
 from fomm_cli.media.folder import images_at
 from fomm_cli.options import described
@@ -30,54 +28,47 @@ _COLUMNS = {name: (option, kind) for name, (option, kind) in described(AnimateJo
 
 
 def cross(sources: Sequence[str], drivings: Sequence[str], options: Options) -> list[AnimateJob]:
-    """Every source with every driving video.
+    """Pair every source with every driving video.
 
     Args:
-        sources: files, patterns such as ``dataSet/*.png``, or folders of pictures.
+        sources: files, patterns such as ``dataSet/*.png``, or folders of images.
         drivings: files, patterns or folders of frames.
         options: for all of them.
 
     Raises:
         InputError: a pattern that fits nothing, or options that cannot be meant.
     """
-    pictures = [path for pattern in sources for found in _expand(pattern) for path in images_at(found)]
+    images = [path for pattern in sources for found in _expand(pattern) for path in images_at(found)]
     videos = [path for pattern in drivings for path in _expand(pattern)]
     return [
-        AnimateJob(**{**options, "source_image": picture, "driving_video": video})
-        for video in videos
-        for picture in pictures
+        AnimateJob(**{**options, "source_image": image, "driving_video": video}) for video in videos for image in images
     ]
 
 
 def read_csv(path: Path, options: Options) -> list[AnimateJob]:
-    """The pairs of a CSV file with the columns ``source`` and ``driving``, and any option of `fomm animate`.
+    """Read pairs from a CSV file with the columns ``source`` and ``driving``, and any option of `fomm animate`.
 
     Paths are relative to the file's folder, or else to the working folder; an empty cell leaves the option alone.
 
     Raises:
         InputError: it cannot be read, or a row makes no sense; the message names the line.
     """
-    with _readable(path), io.StringIO(read_text(path, "table"), newline="") as file:
-        reader = csv.DictReader(file)
-        names = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = names
-        if not {"source", "source_image"} & set(names) or not {"driving", "driving_video"} & set(names):
-            raise InputError(f"{path} needs the columns source and driving", f"It has: {', '.join(names) or 'none'}")
-        jobs = []
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            if None in row:
-                raise InputError(f"{where}: more values than columns", "Put values with commas into double quotes")
-            given = {name: text.strip() for name, text in row.items() if text and name not in _UNUSED_COLUMNS}
-            if given:
-                jobs.append(_job({**options, **_converted(given, path.parent, where)}, where))
+    names, rows = read_table(path)
+    if not {"source", "source_image"} & set(names) or not {"driving", "driving_video"} & set(names):
+        raise InputError(f"{path} needs the columns source and driving", f"It has: {', '.join(names) or 'none'}")
+    jobs = []
+    for line, row in rows:
+        where = f"{path}, line {line}"
+        given = {name: text.strip() for name, text in row.items() if text and name not in _UNUSED_COLUMNS}
+        if given:
+            jobs.append(_job({**options, **_converted(given, path.parent, where)}, where))
     if not jobs:
         raise InputError(f"{path} names no pairs", "Add a line for each pair")
     return jobs
 
 
 def read_yaml(path: Path, options: Options) -> list[AnimateJob]:
-    """The pairs of a YAML job file.
+    """Read pairs from a YAML job file.
 
     It may hold ``pairs``, a list with a ``source``, a ``driving`` and any option of `fomm animate` for each; and
     ``source`` and ``driving``, patterns or lists of them, every one with every one; and options for all.
@@ -85,8 +76,7 @@ def read_yaml(path: Path, options: Options) -> list[AnimateJob]:
     Raises:
         InputError: it cannot be read or makes no sense.
     """
-    with _readable(path):
-        content = parse_yaml(read_text(path, "job file"))
+    content = parse_yaml(read_text(path, "job file"), path)
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a job file", "Write options and a list of pairs, see docs/scale.md")
     content = _canonical(content, str(path))
@@ -102,24 +92,6 @@ def read_yaml(path: Path, options: Options) -> list[AnimateJob]:
     if not jobs:
         raise InputError(f"{path} names no pairs", "Add pairs, or source and driving")
     return jobs
-
-
-class _readable:  # noqa: N801 - reads as a verb where it is used
-    """Says in one line why a file cannot be read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise InputError(f"{self._path} cannot be read: {error.strerror}", "Check the path") from error
-        if isinstance(error, UnicodeDecodeError):
-            raise InputError(f"{self._path} is not UTF-8 text", "Save it as UTF-8") from error
-        if isinstance(error, (csv.Error, yaml.YAMLError)):
-            raise InputError(f"{self._path} is malformed: {error}", "Correct it there") from error
 
 
 def _expand(pattern: str) -> list[Path]:
@@ -138,7 +110,7 @@ def _patterns(value: object, manifest: Path) -> list[str]:
 
 
 def _canonical(given: Mapping[str, object], where: str) -> Options:
-    """The same with the names of the fields; ``-`` counts as ``_``."""
+    """Rename options to the fields of `AnimateJob`; ``-`` counts as ``_``."""
     named = {}
     for name, value in given.items():
         plain = str(name).replace("-", "_")
@@ -151,7 +123,7 @@ def _canonical(given: Mapping[str, object], where: str) -> Options:
 
 
 def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options:
-    """Values of the right types, out of text or YAML; paths relative to `folder` where they exist there."""
+    """Convert text or YAML to the types of the fields; paths are relative to `folder` where they exist there."""
     options = {}
     for name, value in _canonical(given, where).items():
         if name == "pairs":
@@ -173,7 +145,7 @@ def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options
 
 
 def _located(folder: Path, name: str) -> Path | str:
-    """The path in the folder, if something is there; else as it stands."""
+    """Return the path inside the folder if something is there; otherwise as it stands."""
     beside = folder / name
     return beside if is_there(beside) or (glob.has_magic(name) and glob.glob(str(beside))) else name  # noqa: PTH207
 

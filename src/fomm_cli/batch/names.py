@@ -1,4 +1,4 @@
-"""What the results are called."""
+"""Name the results of a batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_RESULT = 255 - 40  # bytes of a result's own name; the rest is for temp
 
 
 def result_names(jobs: Sequence[AnimateJob], suffixes: Sequence[str]) -> list[str]:
-    """A name of its own for each result: ``<source>--<driving><suffix>``, relative to the result folder.
+    """Name each result, uniquely: ``<source>--<driving><suffix>``, relative to the result folder.
 
     Where two would be equal, also on file systems that ignore case, all of them keep the suffixes of their inputs
     (``a.jpg--b.mp4.mp4``), and if that is not enough they end in a hash of paths and options. So a name depends on

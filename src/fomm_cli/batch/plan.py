@@ -1,4 +1,4 @@
-"""What there is to do: pairs with names, and keys made of the content of their inputs."""
+"""Plan a batch: name every pair, and compute keys from the content of its inputs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Pair:
 
 
 def plan(job: BatchJob, progress: Progress = silent) -> list[Pair]:
-    """Name and fingerprint every pair. What is wrong with one pair is noted in it.
+    """Name and fingerprint every pair; an error of one pair is noted in it.
 
     Raises:
         InputError: nothing can be done at all: names that clash, or a model that is missing for all pairs.
@@ -111,7 +111,7 @@ class _Inputs:
         return self._clip((job.driving_video, *kept, job.fps, job.duration, job.motion_scale))
 
     def driving(self, job: AnimateJob) -> str:
-        """Hash of the driving video, or the name of a motion of the package and its strength."""
+        """Return the hash of the driving video, or the name of a packaged motion and its scale."""
         if is_motion(job.driving_video):
             return f"motion {job.driving_video} {job.motion_scale}"
         return self.sha256(job.driving_video)
@@ -127,7 +127,7 @@ K = TypeVar("K")
 
 
 def _remembering(function: Callable[[K], T]) -> Callable[[K], T]:
-    """Like functools.cache, for failures too: a broken video is not read again for each of its sources."""
+    """Cache results like functools.cache, and failures too: a broken video is read once, not for each source."""
 
     @cache
     def outcome(argument: K) -> T | FommError:

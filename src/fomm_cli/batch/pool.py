@@ -1,4 +1,4 @@
-"""What workers are given, and what they answer. All of it can be sent to another process or machine."""
+"""Define the messages between a batch and its workers; all of them can be sent to another process or machine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Unit:
 
     @property
     def inputs(self) -> list[Path]:
-        """All files and folders that a worker reads for it."""
+        """Return all files and folders that a worker reads for it."""
         job = self.job
         config = Path(job.config) if job.config and Path(job.config).is_file() else None
         chosen = [job.source_image, job.driving_video, job.checkpoint, config, *self.parts]
@@ -90,7 +90,7 @@ class WorkerPool(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many units run at a time."""
+        """Return how many units run at a time."""
         ...
 
     def start(self, unit: Unit, folder: Path) -> None:
@@ -98,7 +98,7 @@ class WorkerPool(Protocol):
         ...
 
     def events(self, timeout: float) -> list[Event]:
-        """What has happened since the last call, after `timeout` seconds at the latest.
+        """Return the events since the last call, after `timeout` seconds at the latest.
 
         Raises:
             FommError: nothing can be run, for instance since a device does not exist.

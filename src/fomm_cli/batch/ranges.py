@@ -1,4 +1,4 @@
-"""Cutting long videos into ranges of frames for different workers."""
+"""Split long videos into ranges of frames for different workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _SHORTEST = 2 * _STEP  # a range for an idle worker; below it, loading costs mor
 
 
 def split_ranges(frames: int | None, shares: int, longest: int) -> list[tuple[int, int | None]]:
-    """Ranges [start, stop) of a video, the last one open, since the number of frames may be an estimate.
+    """Split a video into ranges [start, stop); the last one is open, since the number of frames may be an estimate.
 
     Args:
         frames: how many there are; None if unknown.

@@ -1,4 +1,4 @@
-"""An engine of actors on a Ray cluster. Files travel through Ray's object store, so nothing has to be shared.
+"""Run units on a Ray cluster. Files travel through Ray's object store, so no folder has to be shared.
 
 Ray restarts an actor whose process or node is lost, wherever there is room; its unit goes back to the queue at once, so
 that it need not wait for that.
@@ -71,7 +71,7 @@ class RayPool:
 
     @property
     def slots(self) -> int:
-        """How many units run at a time: the actors that are up."""
+        """Return how many units run at a time: one for each actor that is up."""
         return sum(1 for actor in self._actors if actor.ready)
 
     def start(self, unit: Unit, folder: Path) -> None:
@@ -89,7 +89,7 @@ class RayPool:
         return self._stored[path]
 
     def events(self, timeout: float) -> list[Event]:
-        """What has happened since the last call, after `timeout` seconds at the latest."""
+        """Return the events since the last call, after `timeout` seconds at the latest."""
         by_call = {actor.pending: actor for actor in self._actors if actor.pending is not None}
         if not by_call:
             time.sleep(timeout)
@@ -145,7 +145,7 @@ class _RayWorker:
             self._problem = error
 
     def check(self) -> tuple[FommError | None, Files]:
-        """Answers once it is up, with what is wrong."""
+        """Return once the worker is up, with the error if it cannot work."""
         return self._problem, {}
 
     def run(self, unit: Unit, inputs: dict[str, Any]) -> tuple[Finished | Failed, Files]:
@@ -171,7 +171,7 @@ class _RayWorker:
 
 
 def _moved(job: AnimateJob, local: dict[str, Path]) -> AnimateJob:
-    """The job with the copies of its files."""
+    """Return the job with the paths of the local copies."""
     checkpoint = None if job.checkpoint is None else local[str(job.checkpoint)]
     config = job.config if job.config is None else str(local.get(job.config, job.config))
     source, driving = local[str(job.source_image)], local[str(job.driving_video)]
@@ -179,7 +179,7 @@ def _moved(job: AnimateJob, local: dict[str, Path]) -> AnimateJob:
 
 
 def _renamed(answer: Finished | Failed, local: dict[str, Path]) -> Finished | Failed:
-    """The answer with the names that the files have at home."""
+    """Return the answer with the paths of the machine that asked."""
 
     def at_home(text: str) -> str:
         for path, place in local.items():
@@ -204,7 +204,7 @@ def _connect(address: str) -> Any:
 
 
 def pack(path: Path) -> Files:
-    """The content of a file or folder."""
+    """Read a file or folder into memory."""
     if not path.is_dir():
         return {"": path.read_bytes()}
     files = (child for child in path.rglob("*") if child.is_file())

@@ -66,7 +66,7 @@ def render(records: Sequence[Record]) -> str:
 
 
 def _shown(record: Record, *, embed: bool) -> dict[str, object]:
-    """Return what the page shows of a result."""
+    """Return the values that the page shows of a result."""
     return {
         "name": record.name,
         "link": "" if record.state == "failed" else quote(record.name),

@@ -1,4 +1,4 @@
-"""Runs a batch: hands out pairs, puts results in their places, notes it, and survives what goes wrong."""
+"""Run a batch: hand out pairs, move results into place, note them in the journal, and survive failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IN_THE_WAY = "there is a file {} already that was not made from these inputs and
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What came out of a batch.
+    """The result of a batch.
 
     Attributes:
         done: results made now.
@@ -64,7 +64,7 @@ class PlannedPair:
 
 
 def dry_run(job: BatchJob, progress: Progress = silent) -> list[PlannedPair]:
-    """What `run_batch` would do."""
+    """Return what `run_batch` would do."""
     known = read_journal(job.result_dir)
     return [_foreseen(pair, known.get(pair.name), job) for pair in plan(job, progress)]
 
@@ -153,12 +153,12 @@ class _Run:
         self._failed: dict[str, str] = {}
 
     def result(self, report: Path) -> BatchResult:
-        """The sum of it."""
+        """Return the totals of the run."""
         seconds = time.perf_counter() - self._began
         return BatchResult(self.done, self.skipped, self._failed, self._frames, seconds, report)
 
     def work(self) -> None:
-        """Until every pair is done or has failed, here or in another run."""
+        """Work until every pair is done or has failed, here or in another run."""
         while True:
             self._hand_out()
             if not (self._running or self._waiting or self._pairs):
@@ -307,7 +307,7 @@ class _Run:
 
 
 def _can_be_split(job: AnimateJob) -> bool:
-    """Whether each frame stands alone: a filter over time, and what is drawn around the animated picture, do not."""
+    """Return whether frames are independent: smoothing and everything drawn around the frame make them depend."""
     return not (job.smooth or job.visualize or job.paste_back)
 
 
@@ -326,7 +326,7 @@ class _Bar:
         self._done: dict[str, dict[int, int]] = {}
 
     def advance(self, unit: Unit, frames: int) -> None:
-        """So many frames of a unit are done; for a join they were counted before."""
+        """Note how many frames of a unit are done; those of a join were counted before."""
         if unit.task != "join":
             self._done.setdefault(unit.name, {})[unit.start] = frames
             self._show()
@@ -334,13 +334,13 @@ class _Bar:
     finish = advance
 
     def finish_pair(self, pair: Pair, frames: int) -> None:
-        """A result is done."""
+        """Note that a result is done."""
         self._expected[pair.name] = frames
         self._done[pair.name] = {0: frames}
         self._show()
 
     def leave_out(self, pair: Pair) -> None:
-        """Nothing (more) is done for a result."""
+        """Leave a result out of the count."""
         del self._expected[pair.name]
         self._done.pop(pair.name, None)
         self._show()

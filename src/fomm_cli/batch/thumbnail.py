@@ -1,4 +1,4 @@
-"""A small moving image of a result, for reports."""
+"""Make a small moving image of a result for reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RATE = 12  # frames per second
 
 
 def thumbnail(path: Path) -> bytes:
-    """The first two seconds of a video, folder of frames or image as a small, silent WebM.
+    """Encode the first two seconds of a video, folder of frames or image as a small, silent WebM.
 
     Raises:
         FommError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""The part of a batch that needs a model: it keeps what is expensive from one unit to the next."""
+"""Do the part of a batch that needs a model; models and driving keypoints are kept between units."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage_of
 from fomm_cli.batch.journal import Outcome
 from fomm_cli.batch.pool import PART, Failed, Finished, Report, Unit
 from fomm_cli.batch.thumbnail import thumbnail
-from fomm_cli.errors import FommError, OutOfMemoryError, is_out_of_memory
+from fomm_cli.errors import OutOfMemoryError
 from fomm_cli.files.atomic import move_into_place, sync
 from fomm_cli.media.video.lossless import read_lossless, write_lossless
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress
+from fomm_cli.runtime.child import sendable_error
 from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
 from fomm_cli.runtime.threads import prefetch
 
@@ -36,16 +37,12 @@ _NOTES = "part.json"
 
 
 def answer(worker: PairWorker, unit: Unit, folder: Path, report: Report) -> Finished | Failed:
-    """Do a unit, and turn whatever goes wrong into a value."""
+    """Run a unit, and return any error as a value."""
     try:
         return Finished(unit.number, worker.run(unit, folder, report))
-    except (OutOfMemoryError, MemoryError) as error:
-        return Failed(unit.number, str(error) or "out of memory", may_pass=True)
-    except FommError as error:
-        return Failed(unit.number, str(error), may_pass=False)
     except Exception as error:  # noqa: BLE001 - one pair must not stop the rest
-        text = " ".join(f"unexpected {type(error).__name__}: {error}".split())
-        return Failed(unit.number, text, may_pass=is_out_of_memory(error))
+        problem = sendable_error(error)
+        return Failed(unit.number, str(problem), may_pass=isinstance(problem, OutOfMemoryError))
 
 
 class PairWorker:
@@ -129,7 +126,7 @@ class PairWorker:
         return self._drivings[key]
 
     def _motion(self, job: AnimateJob, key: str, animator: Animator, folder: Path) -> MotionTemplate:
-        """The driving keypoints, found by the first worker that needs them and kept for all others."""
+        """Return the driving keypoints, detected by the first worker that needs them and kept for all others."""
         path = self._motion_folder / f"{key}-{animator.device.type}{SUFFIX}"
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
@@ -141,7 +138,7 @@ class PairWorker:
 
 
 def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
-    """Write the frames of all parts as the result, with the times of the driving video and its sound."""
+    """Join the frames of all parts to the result, with the times and the audio of the driving video."""
     began = time.perf_counter()
     files = Files.open(job)
     notes = [json.loads((part / _NOTES).read_text()) for part in parts]
@@ -177,13 +174,13 @@ def _reported(frames: Iterator[AnimatedFrame], report: Report) -> Iterator[Anima
 
 
 def _animating(report: Report) -> Progress:
-    """A progress callback that passes on the frames animated."""
+    """Return a progress callback that reports only animated frames."""
     return lambda stage, done, _total: report(done) if stage == "animating" else None
 
 
 @contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """Collects what this package warns of."""
+    """Collect the warnings that this package logs."""
     found: list[str] = []
 
     class Collector(logging.Handler):

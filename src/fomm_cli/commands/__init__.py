@@ -1,1 +1,1 @@
-"""The commands, one file each: options in, lines out."""
+"""Implement the commands, one file each: from parsed options to printed lines."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def _run(options: argparse.Namespace) -> None:
     options.driving_video = options.driving_video or driving
     job = from_namespace(BenchJob, options)
 
-    from fomm_cli.evaluation.bench import as_rows, bench
+    from fomm_cli.evaluation.bench import bench
     from fomm_cli.files.atomic import replacing
     from fomm_cli.files.guard import protect_inputs
 
@@ -46,12 +47,12 @@ def _run(options: argparse.Namespace) -> None:
         rows = bench(job, progress)
     if options.json is not None:
         with replacing(options.json) as part:
-            part.write_text(json.dumps(as_rows(rows), indent=2) + "\n")
+            part.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     print_text(options, "\n".join(_table(rows)))
 
 
 def _table(rows: Sequence[Timing]) -> list[str]:
-    """The rows as a Markdown table."""
+    """Format the rows as a Markdown table."""
     lines = [
         "| | engine | precision | frames/s | (min to max) | ratio | peak MB | PSNR dB | max diff |",
         "|-|-|-|-|-|-|-|-|-|",

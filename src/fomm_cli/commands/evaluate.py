@@ -12,7 +12,7 @@ from fomm_cli.evaluation.options import EvaluateJob
 from fomm_cli.options import from_namespace
 
 if TYPE_CHECKING:
-    from fomm_cli.evaluation.metrics import Scores
+    from fomm_cli.evaluation.metrics import Metrics
 
 
 def add_to(commands: Commands) -> None:
@@ -30,8 +30,8 @@ def _run(options: argparse.Namespace) -> None:
     print_result(options, as_json(result), _table(result.scores))
 
 
-def _table(scores: dict[str, Scores]) -> str:
-    """A line a model, a column a score."""
+def _table(scores: dict[str, Metrics]) -> str:
+    """Format a table with a line for each model and a column for each metric."""
     rows = {model: asdict(own) for model, own in scores.items()}
     columns = [name for name in next(iter(rows.values())) if any(row[name] is not None for row in rows.values())]
     lines = [" " * 20 + "".join(f"{name:>10}" for name in columns)]

@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def describe() -> dict[str, object]:
-    """Versions, devices, and what is missing, in the order to print."""
+    """Return versions, devices, and what is missing, in the order to print."""
     return dict(_facts())
 
 

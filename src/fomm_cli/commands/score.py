@@ -30,13 +30,13 @@ def _run(options: argparse.Namespace) -> None:
     if job.plot is not None:
         require("charts")
     with progress_bar(shown=not options.quiet) as progress:
-        scored = score(job, progress)
+        report = score(job, progress)
     if job.csv is not None:
-        write_curves(job.csv, scored)
+        write_curves(job.csv, report)
     if job.plot is not None:
-        draw_curves(job.plot, scored)
-    lines = [summary(scored), *(f"  {note}" for note in scored.scores.notes)]
-    print_result(options, _plain(scored.scores), "\n".join(lines))
+        draw_curves(job.plot, report)
+    lines = [summary(report), *(f"  {note}" for note in report.scores.notes)]
+    print_result(options, _plain(report.scores), "\n".join(lines))
 
 
 def _plain(scores: Scores) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the commands share: a parser with the usual flags, and how results are printed."""
+"""Add commands with the usual flags to the parser, and print their results."""
 
 from __future__ import annotations
 

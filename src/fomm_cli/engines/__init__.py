@@ -1,1 +1,1 @@
-"""Ways to run a generator."""
+"""Run a generator in several ways: PyTorch, ONNX Runtime, OpenVINO."""

@@ -1,1 +1,1 @@
-"""Results measured against the truth and against the clock."""
+"""Measure results against the truth, and engines against the clock."""

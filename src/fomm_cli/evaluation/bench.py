@@ -1,4 +1,4 @@
-"""`fomm bench`: every engine that is installed, timed side by side.
+"""`fomm bench`: time every engine that is installed, side by side.
 
 Each engine has a process of its own, so that its memory can be told, and they take turns, so that what else the machine
 does slows all of them alike.
@@ -7,17 +7,14 @@ does slows all of them alike.
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import signal
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -40,6 +37,7 @@ from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.media.video.writer import open_writer
 from fomm_cli.models.download import with_checkpoint_file
 from fomm_cli.progress import Progress, silent
+from fomm_cli.runtime.child import prepare_child, sendable_error, start_child
 from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
 from fomm_cli.runtime.precision import has_bf16
 
@@ -47,12 +45,11 @@ logger = logging.getLogger(__name__)
 
 _COMPARED = 8  # frames
 _FAREWELL = 5  # seconds
-_SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one engine does.
+    """The measurements of one engine.
 
     Attributes:
         engine: its name; `reference` does what the original does.
@@ -92,7 +89,7 @@ class _Variant:
 
 @dataclass(frozen=True)
 class _Ready:
-    """What a process says when it has loaded its engine."""
+    """The message of a process whose engine is loaded."""
 
     device: str
     frames: np.ndarray  # float32 (B, 3, H, W)
@@ -107,7 +104,7 @@ class _Turn:
 
 
 def bench(job: BenchJob, progress: Progress = silent) -> list[Timing]:
-    """Do the job.
+    """Time every engine that is installed.
 
     Raises:
         FommError: the files cannot be worked with, or the reference engine does not run.
@@ -137,7 +134,7 @@ def _start_all(job: BenchJob, running: ExitStack, progress: Progress) -> list[_P
 
 
 def _variants(device: str) -> list[_Variant]:
-    """What can be timed here, the reference first."""
+    """Return the engines and precisions that can be timed here, the reference first."""
     chosen = choose_device(device)
     low = ["bf16"] if has_bf16(chosen.type) else []
     low += ["fp16"] if chosen.type == "cuda" else []
@@ -156,10 +153,7 @@ class _Process:
 
     def __init__(self, variant: _Variant, job: BenchJob, folder: Path) -> None:
         self.variant = variant
-        self._connection, theirs = _SPAWN.Pipe()
-        self._process: BaseProcess = _SPAWN.Process(target=_serve, args=(theirs, variant, job, folder), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._process, self._connection = start_child(_serve, variant, job, folder)
         try:
             self.ready = cast("_Ready", self._receive())
         except BaseException:
@@ -188,7 +182,7 @@ class _Process:
 
 
 def _started(variant: _Variant, job: BenchJob, running: ExitStack) -> _Process | None:
-    """The engine, ended with `running`; None for one that does not work here, which is said."""
+    """Start an engine that ends with `running`; log a warning and return None if it does not work here."""
     folder = Path(running.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
     try:
         process = _Process(variant, job, folder)
@@ -210,7 +204,6 @@ def _rows(
         taken = turns[engine, end_to_end]
         speeds = [turn.fps for turn in taken]
         difference = engine.ready.frames - wanted
-        error = float(np.square(difference).mean())
         yield Timing(
             engine=engine.variant.engine,
             precision=engine.variant.precision,
@@ -220,7 +213,7 @@ def _rows(
             fps_min=min(speeds),
             fps_max=max(speeds),
             ratio=statistics.median(speeds) / reference,
-            psnr_db=psnr(error),
+            psnr_db=psnr(float(np.square(difference).mean())),
             max_abs=float(np.abs(difference).max()),
             peak_mb=taken[-1].peak_mb,
             end_to_end=end_to_end,
@@ -229,7 +222,7 @@ def _rows(
 
 def _serve(connection: Connection, variant: _Variant, job: BenchJob, folder: Path) -> None:
     """Run in the process: say when the engine is loaded, then answer each message with a turn."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one that asked ends this one
+    prepare_child()
     try:
         prepare_process(job.threads)
         measured = _Measured(variant, job, folder)
@@ -238,10 +231,8 @@ def _serve(connection: Connection, variant: _Variant, job: BenchJob, folder: Pat
             connection.send(measured.end_to_end() if connection.recv() else measured.networks())
     except EOFError:
         return
-    except FommError as error:
-        connection.send(error)
     except Exception as error:  # noqa: BLE001 - told to the process that asked
-        connection.send(FommError(f"{type(error).__name__}: {error}"))
+        connection.send(sendable_error(error))
 
 
 class _Measured:
@@ -275,7 +266,7 @@ class _Measured:
         return torch.cat(frames).cpu().numpy()
 
     def networks(self) -> _Turn:
-        """From frames in memory to frames in memory."""
+        """Time the networks alone: frames in memory to frames in memory."""
         batches = list(self._animator.batches(self._frames))
         began = time.perf_counter()
         for _ in self._animation.frames(batches):
@@ -283,7 +274,7 @@ class _Measured:
         return self._turn(len(self._frames) / (time.perf_counter() - began))
 
     def end_to_end(self) -> _Turn:
-        """From files to a file."""
+        """Time everything but loading the model: files to a file."""
         if self._animator.engine.name == "reference":
             return self._turn(self._as_the_original())
         files = Files.open(self._animate)
@@ -292,7 +283,7 @@ class _Measured:
         return self._turn(result.frames / result.seconds)
 
     def _as_the_original(self) -> float:
-        """Read everything, then resize everything, then animate everything, then write everything."""
+        """Work in the original's order: read everything, resize everything, animate everything, write everything."""
         began = time.perf_counter()
         files = Files.open(self._animate)
         size = self._animator.size
@@ -323,7 +314,7 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _peak_mb() -> float | None:
-    """The largest memory that this process has had, in MB; None where the system does not tell."""
+    """Return the peak memory of this process in MB; None where the system does not tell."""
     status = Path("/proc/self/status")
     if status.exists():  # getrusage starts from the size of the parent
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
@@ -333,8 +324,3 @@ def _peak_mb() -> float | None:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
-
-
-def as_rows(rows: Sequence[Timing]) -> list[dict[str, object]]:
-    """For JSON."""
-    return [asdict(row) for row in rows]

@@ -1,4 +1,4 @@
-"""How far a reconstruction is from the frame it should be."""
+"""Measure how far a reconstruction is from the original frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Distance = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(frozen=True)
-class Scores:
+class Metrics:
     """Means over frames, or over videos.
 
     Attributes:
@@ -41,7 +41,7 @@ class Scores:
     mkr: float | None
 
 
-class Metrics:
+class MeanMetrics:
     """Averages over the frames of a video."""
 
     def __init__(self, features: Distance | None = None, landmarks: PointDetector | None = None) -> None:
@@ -68,20 +68,20 @@ class Metrics:
             there = self._landmarks(found)
             self._distances.append(None if there is None else float(np.linalg.norm(points - there, axis=1).mean()))
 
-    def scores(self) -> Scores:
-        """The averages so far."""
+    def means(self) -> Metrics:
+        """Return the averages so far."""
         l1, decibels, ssim, features = np.mean(self._rows, axis=0).tolist()
-        return Scores(
+        return Metrics(
             l1, decibels, ssim, None if self._features is None else features,
             akd=_mean(self._distances), mkr=_mean([float(distance is None) for distance in self._distances]),
         )  # fmt: skip
 
 
-def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """The mean of several, each counting alike; what one of them does not have is left to the others."""
+def mean_metrics(scores: Sequence[Metrics]) -> Metrics:
+    """Average several scores with equal weights; values that are None are left out."""
     l1, decibels, ssim = np.mean([(each.l1, each.psnr, each.ssim) for each in scores], axis=0).tolist()
     features, akd, mkr = (_mean([getattr(each, name) for each in scores]) for name in ("features", "akd", "mkr"))
-    return Scores(l1, decibels, ssim, features, akd, mkr)
+    return Metrics(l1, decibels, ssim, features, akd, mkr)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -90,7 +90,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def feature_distance(network: nn.Module, device: torch.device) -> Distance:
-    """A distance like LPIPS without learned weights: squared differences of normalised features, summed over slices."""
+    """Return a distance like LPIPS without learned weights: squared differences of normalised features, summed."""
     network.to(device).eval()
 
     @torch.inference_mode()

@@ -22,7 +22,7 @@ from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.autocrop import is_about_faces
 from fomm_cli.animation.best_frame import PointDetector, landmark_detector
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.evaluation.metrics import Metrics, Scores, feature_distance, mean_scores
+from fomm_cli.evaluation.metrics import MeanMetrics, Metrics, feature_distance, mean_metrics
 from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.files.atomic import make_folder, replacing
@@ -50,7 +50,7 @@ Reconstructor = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class ReconstructResult:
-    """What was rebuilt.
+    """The result of `fomm reconstruct`.
 
     Attributes:
         path: folder with the videos.
@@ -69,7 +69,7 @@ class ReconstructResult:
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """How well models rebuild test videos.
+    """The result of `fomm evaluate`.
 
     Attributes:
         path: folder with `evaluation.json` and `evaluation.csv`.
@@ -81,7 +81,7 @@ class EvaluateResult:
     path: Path
     videos: int
     frames: int
-    scores: dict[str, Scores]
+    scores: dict[str, Metrics]
 
 
 def reconstruct(job: ReconstructJob, progress: Progress = silent) -> ReconstructResult:
@@ -100,7 +100,7 @@ def reconstruct(job: ReconstructJob, progress: Progress = silent) -> Reconstruct
     errors: list[float] = []
     frames = 0
     for number, path in enumerate(videos):
-        metrics = Metrics()
+        metrics = MeanMetrics()
         metadata = {
             "title": "Synthetic media: reconstructed with fomm",
             "comment": json.dumps({"synthetic": True, "tool": "fomm", "version": __version__}),
@@ -113,7 +113,7 @@ def reconstruct(job: ReconstructJob, progress: Progress = silent) -> Reconstruct
                     metrics.add(driving, rebuilt)
                     writer.write(np.concatenate((first, driving, rebuilt), axis=1), frames / _RATE, None)
                     frames += 1
-        errors.append(metrics.scores().l1)
+        errors.append(metrics.means().l1)
         progress("reconstructing", number + 1, len(videos))
     return ReconstructResult(job.output, len(videos), frames, float(np.mean(errors)), time.perf_counter() - began)
 
@@ -140,27 +140,27 @@ def evaluate(job: EvaluateJob, progress: Progress = silent) -> EvaluateResult:
     make_folder(job.output)
     read = (job.root_dir, job.checkpoint, job.config, job.previous, job.perceptual, *videos)
     protect_inputs(read, (job.output / name for name in (_TABLE, _MEANS)))
-    rows: list[tuple[str, str, Scores]] = []
+    rows: list[tuple[str, str, Metrics]] = []
     frames = 0
     with ExitStack() as opened:
         landmarks = _landmarks(animator, opened)
         for number, path in enumerate(videos):
-            metrics = {name: Metrics(features, landmarks) for name in models}
+            metrics = {name: MeanMetrics(features, landmarks) for name in models}
             for first, batch in _batches(path, animator, job.max_frames):
                 points = [landmarks(frame) if landmarks else None for frame in batch]
                 for name, model in models.items():
                     for driving, rebuilt, marks in zip(batch, model(first, batch), points, strict=True):
                         metrics[name].add(driving, rebuilt, marks)
                 frames += len(batch)
-            rows += [(path.name, name, metrics[name].scores()) for name in models]
+            rows += [(path.name, name, metrics[name].means()) for name in models]
             progress("evaluating", number + 1, len(videos))
-    scores = {model: mean_scores([scores for _, name, scores in rows if name == model]) for model in models}
+    scores = {model: mean_metrics([scores for _, name, scores in rows if name == model]) for model in models}
     _write(job.output, rows, scores)
     return EvaluateResult(job.output, len(videos), frames, scores)
 
 
 def _landmarks(animator: Animator, opened: ExitStack) -> PointDetector | None:
-    """What finds the face landmarks to compare, for models of faces; None, with a note, where it cannot be had."""
+    """Return a face landmark detector for models of faces; None, with a message, where none works."""
     if not is_about_faces(animator.config):
         return None
     try:
@@ -171,7 +171,7 @@ def _landmarks(animator: Animator, opened: ExitStack) -> PointDetector | None:
 
 
 def _rebuilding(animator: Animator) -> Reconstructor:
-    """The absolute motion of each frame, applied to the first one."""
+    """Return a function that applies the absolute motion of each frame to the first one."""
     latest: list[tuple[np.ndarray, Animation]] = []
 
     def rebuild(first: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -189,7 +189,7 @@ def _copying(first: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def _batches(path: Path, animator: Animator, max_frames: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The first frame, and batches of all frames (B, H, W, 3), the first among them."""
+    """Yield the first frame with batches of all frames (B, H, W, 3), the first among them."""
     with closing(_frames(path, animator.size)) as frames:
         first = next(frames)
         for batch in batched(islice(chain([first], frames), max_frames), animator.batch_size):
@@ -209,8 +209,8 @@ def _test_videos(root: Path, most: int) -> list[Path]:
     return find_videos(root / "test" if (root / "test").is_dir() else root)[:most]
 
 
-def _write(folder: Path, rows: list[tuple[str, str, Scores]], means: dict[str, Scores]) -> None:
-    """A CSV file of every video and a JSON file of the means."""
+def _write(folder: Path, rows: list[tuple[str, str, Metrics]], means: dict[str, Metrics]) -> None:
+    """Write a CSV file of every video and a JSON file of the means."""
     columns = ["video", "model", *asdict(rows[0][2])]
     write_csv(folder / _TABLE, columns, ([video, model, *asdict(scores).values()] for video, model, scores in rows))
     with replacing(folder / _MEANS) as part:

@@ -1,1 +1,1 @@
-"""Faces: found, followed, judged, cut out."""
+"""Find, follow, judge and crop faces."""

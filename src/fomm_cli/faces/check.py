@@ -23,7 +23,7 @@ _SIZE = (256, 256)  # of every published model
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was found.
+    """The result of `fomm check`.
 
     Attributes:
         verdict: the worst of the source's and the driving video's findings.

@@ -1,4 +1,4 @@
-"""`fomm crop`: every face of a long video as a square clip, framed as training data are."""
+"""`fomm crop`: cut every face of a long video out as a square clip, framed as training data."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _from_image(job: CropJob, detector: FaceDetector) -> list[FaceClip]:
 
 
 def _growing(square: Box, job: CropJob) -> Region:
-    """The square about a head, which holds the default increase already, with another increase."""
+    """Return the square around a head with another increase than the default one that it already has."""
     return Region.square_around(square.about_centre((1 + 2 * job.increase) / 1.2))
 
 
@@ -135,7 +135,7 @@ def _write_images(job: CropJob, clips: list[FaceClip]) -> None:
 
 
 def _write_clips(clips: list[FaceClip], progress: Progress) -> None:
-    """Several at a time: each ffmpeg is a process of its own."""
+    """Write the clips, several at a time: each ffmpeg is a process of its own."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
         running = [workers.submit(run_trim, clip.command, clip.path) for clip in clips]
         try:

@@ -1,4 +1,4 @@
-"""Faces in images: their record, what every face detector does, and helpers on boxes and crops."""
+"""Describe faces and face detectors, with helpers on boxes and crops."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FaceDetector(Protocol):
     name: str
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """The faces in an image, uint8 (H, W, 3) RGB of any size, the largest first."""
+        """Find the faces in an image, uint8 (H, W, 3) RGB of any size, the largest first."""
         ...
 
     def detect_all(self, image: np.ndarray) -> list[Face]:
@@ -61,17 +61,17 @@ class FaceDetector(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the backend holds; the detector cannot be used any more."""
+        """Release the resources; the detector cannot be used afterwards."""
         ...
 
 
 def largest_first(faces: list[Face]) -> list[Face]:
-    """Faces by the area of their boxes."""
+    """Sort faces by the area of their boxes, the largest first."""
     return sorted(faces, key=lambda face: face.box.area, reverse=True)
 
 
 def surroundings(image: np.ndarray, box: Box) -> tuple[np.ndarray, int, int]:
-    """The part of an image about a face, to look at it more closely.
+    """Cut out the part of an image around a face, to look at it more closely.
 
     Args:
         image: (H, W, 3).
@@ -87,6 +87,6 @@ def surroundings(image: np.ndarray, box: Box) -> tuple[np.ndarray, int, int]:
 
 
 def moved(face: Face, x: float, y: float) -> Face:
-    """A face in an image that begins (x, y) pixels further to the upper left."""
+    """Return a face of a cut-out in the coordinates of the whole image, which begins (x, y) pixels earlier."""
     points = None if face.landmarks is None else face.landmarks + np.array((x, y))
     return Face(face.box.mapped(1, 1, x, y), points, face.blendshapes, face.pose)

@@ -1,4 +1,4 @@
-"""How faces sit in the frames that face models are trained on, and the square that makes them sit so.
+"""Measure how a face sits in a frame, and find the square that makes it sit as in training data.
 
 Measured on the first frames of 259 people's clips: the face is 0.55 of the frame high (0.42 to 0.72 for 98 %), its
 middle at (0.50, 0.54), moving by at most 0.17.
@@ -46,27 +46,27 @@ class Framing:
 
     @property
     def is_small(self) -> bool:
-        """Too small for the model to tell its parts."""
+        """Return whether the face is too small for the model to tell its parts."""
         return self.height < SMALL
 
     @property
     def is_aside(self) -> bool:
-        """Off the middle farther than training data are."""
+        """Return whether the face is farther from the middle than in training data."""
         return abs(self.x - CENTRE[0]) > FARTHEST or abs(self.y - CENTRE[1]) > FARTHEST
 
     @property
     def is_distorted(self) -> bool:
-        """Stretched so that it shows."""
+        """Return whether the frame stretches the face visibly."""
         return max(self.distortion, 1 / self.distortion) > DISTORTED
 
     @property
     def is_off(self) -> bool:
-        """Clearly different from the training data in a way that a crop mends."""
+        """Return whether a crop would bring the face clearly closer to the training data."""
         return self.height < LARGE and (self.is_small or self.is_aside or self.is_distorted)
 
     @property
     def why(self) -> str:
-        """What is off, in words."""
+        """Return in words how the framing differs from the training data."""
         reasons = [
             (self.is_small, "its face is small"),
             (self.is_aside, "its face is off the middle"),
@@ -76,7 +76,7 @@ class Framing:
 
 
 def framing_in(face: Box, frame: Box) -> Framing:
-    """How a face sits in a frame that is stretched to a square."""
+    """Return how a face sits in a frame that is stretched to a square."""
     x, y = face.centre
     return Framing(
         face_size(face) / frame.height,
@@ -87,12 +87,12 @@ def framing_in(face: Box, frame: Box) -> Framing:
 
 
 def face_size(face: Box) -> float:
-    """Height of a face in pixels as if it looked ahead, though it may be turned or nod."""
+    """Return the height of a face in pixels as if it looked ahead, though it may be turned or nod."""
     return math.sqrt(face.area / FACE_ASPECT)
 
 
 def head_square(face: Box) -> Box:
-    """The square about a head, with hair, chin and some neck, in which the face sits as in the training data."""
+    """Return the square around a head, hair and neck included, that frames the face as in training data."""
     side = face_size(face) / FACE_HEIGHT
     x, y = face.centre
     left, top = x - CENTRE[0] * side, y - CENTRE[1] * side
@@ -100,7 +100,7 @@ def head_square(face: Box) -> Box:
 
 
 def grown_square(tube: Box, increase: float, frame: Box) -> Box:
-    """The square about a track, as the original's crop-video.py grows it, moved inside the frame.
+    """Return the square around a track, grown as the original's crop-video.py does, moved inside the frame.
 
     Args:
         tube: the union of a track's boxes.
@@ -116,7 +116,7 @@ def grown_square(tube: Box, increase: float, frame: Box) -> Box:
 
 
 def head_box(face: Box) -> Box:
-    """The box that, grown by `HEAD_MARGIN` at each side, is the square about the head."""
+    """Return the box that becomes the square around the head when it grows by `HEAD_MARGIN` at each side."""
     square = head_square(face)
     margin = square.width * HEAD_MARGIN / (1 + 2 * HEAD_MARGIN)
     return Box(square.left + margin, square.top + margin, square.right - margin, square.bottom - margin)

@@ -1,4 +1,4 @@
-"""Which of MediaPipe's 478 landmarks are what. Left and right as in the image of a person who looks ahead."""
+"""Name MediaPipe's 478 landmarks. Left and right are those of an image of a person who looks ahead."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ INNER_LIPS_68 = (60, 61, 62, 63, 64, 65, 66, 67)
 
 
 def distance(points: np.ndarray, one: int, other: int) -> np.ndarray:
-    """Between two landmarks of each face, (N, 478, 2) to (N,)."""
+    """Return the distance of two landmarks in each face, (N, 478, 2) to (N,)."""
     return np.asarray(np.linalg.norm(points[:, one] - points[:, other], axis=-1))
 
 
 def polygon_area(corners: np.ndarray) -> np.ndarray:
-    """Of polygons (N, K, 2), in squared units, (N,)."""
+    """Return the areas of polygons (N, K, 2), in squared units, (N,)."""
     x, y = corners[..., 0], corners[..., 1]
     return np.asarray(np.abs((x * np.roll(y, -1, axis=-1) - y * np.roll(x, -1, axis=-1)).sum(axis=-1)) / 2)
 
 
 def face_size(points: np.ndarray) -> np.ndarray:
-    """The square root of the area of each face, in pixels, (N, 478, 2) to (N,)."""
+    """Return the square root of the area of each face, in pixels, (N, 478, 2) to (N,)."""
     return np.asarray(np.sqrt(polygon_area(points[:, OVAL])))

@@ -1,4 +1,4 @@
-"""How well a portrait will animate, told from the image: what the study of twenty images found."""
+"""Judge from an image how well a portrait will animate, by what the study of twenty images found."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _APART, _FAR_APART = 12.0, 25.0  # degrees between source and driving video
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One property of an image that was judged.
 
     Attributes:
         topic: what, in a word.
@@ -62,12 +62,12 @@ class Finding:
 
 
 def worst(findings: list[Finding]) -> Verdict:
-    """The worst verdict of all."""
+    """Return the worst verdict."""
     return max((finding.verdict for finding in findings), key=VERDICTS.index, default="good")
 
 
 def judge_source(image: np.ndarray, frame: Box, faces: list[Face], face: Face) -> list[Finding]:
-    """What can be said of a source image.
+    """Judge a source image in every respect.
 
     Args:
         image: uint8 (H, W, 3).
@@ -95,7 +95,7 @@ def judge_source(image: np.ndarray, frame: Box, faces: list[Face], face: Face) -
 
 
 def judge_size(face: Box, frame: Box) -> Finding:
-    """The face against those in training data, and against the sizes that the study found good and hopeless."""
+    """Judge the height of a face by the training data and by what the study found."""
     height = framing_in(face, frame).height
     share = f"the face is {height:.0%} of the frame high"
     if height >= LARGE:
@@ -108,7 +108,7 @@ def judge_size(face: Box, frame: Box) -> Finding:
 
 
 def judge_position(face: Face, frame: Box) -> Finding:
-    """Whether the face is whole."""
+    """Judge whether the whole face is in the frame."""
     eyes, box = _eyes(face), face.box
     if eyes.top < frame.top or eyes.left < frame.left or eyes.right > frame.right:
         return Finding("position", "poor", "the eyes are cut off at the border", "use an image with the whole face")
@@ -146,7 +146,7 @@ def _judge_turn(pose: Pose) -> Finding:
 
 
 def judge_start(source: Pose, driving: Pose) -> Finding:
-    """Whether the driving video begins in the pose of the source, as relative motion supposes."""
+    """Judge whether the driving video begins in the pose of the source, as relative motion supposes."""
     apart = max(abs(source.yaw - driving.yaw), abs(source.pitch - driving.pitch), abs(source.roll - driving.roll))
     text = f"the driving video begins with the head turned {apart:.0f} degrees away from the source's"
     if apart <= _APART:
@@ -155,7 +155,7 @@ def judge_start(source: Pose, driving: Pose) -> Finding:
 
 
 def mouth_of(image: np.ndarray, face: Face) -> Mouth:
-    """How the mouth of a face with landmarks is held in an image, uint8 (H, W, 3)."""
+    """Classify the mouth of a face with landmarks in an image, uint8 (H, W, 3)."""
     lips = _of(face, INNER_LIPS, INNER_LIPS_68)
     gap = Box.around(lips).height / face.box.height
     if gap < _OPEN:
@@ -184,7 +184,7 @@ def _brightness_at(image: np.ndarray, place: np.ndarray, face: Face) -> float:
 
 
 def _judge_mouth(image: np.ndarray, face: Face) -> Finding:
-    """The study: slightly open without teeth beats closed, beats teeth."""
+    """Judge the mouth; in the study slightly open without teeth beat closed, which beat teeth."""
     mouth = mouth_of(image, face)
     flag = "use an image with the lips slightly open or closed"
     if mouth == "closed":
@@ -197,7 +197,7 @@ def _judge_mouth(image: np.ndarray, face: Face) -> Finding:
 
 
 def _teeth_share(image: np.ndarray, lips: np.ndarray) -> float:
-    """How much of the opening between the lips (N, 2) is bright and without colour, 0 to 1."""
+    """Return the ratio of the opening between the lips (N, 2) that is bright and without colour."""
     from skimage.draw import polygon
 
     rows, columns = polygon(lips[:, 1], lips[:, 0], image.shape[:2])  # type: ignore[no-untyped-call]
@@ -229,12 +229,12 @@ def _exposure(grey: np.ndarray) -> Finding:
 
 
 def feature_contrast(image: np.ndarray, face: Box) -> float:
-    """How far eyes, brows and lips stand out from the skin, in grey levels, in an image, uint8 (H, W, 3)."""
+    """Measure how far eyes, brows and lips stand out from the skin, in grey levels; the image is uint8 (H, W, 3)."""
     return _contrast(_measured(image, face))
 
 
 def eye_whites(image: np.ndarray, face: Face) -> float:
-    """How much of the face are whites of the eyes, in thousandths, for a face with 478 landmarks."""
+    """Measure the whites of the eyes in thousandths of the face, for a face with 478 landmarks."""
     from skimage.draw import polygon
 
     assert face.landmarks is not None  # noqa: S101 - the callers have looked
@@ -270,7 +270,7 @@ def _graded(
     flag: str,
     subject: str = "the face is ",
 ) -> Finding:
-    """Poor below the first limit, fair below the second."""
+    """Build a finding: poor below the first limit, fair below the second."""
     if value >= limits[1]:
         return Finding(topic, "good", subject + words[2])
     return (
@@ -281,7 +281,7 @@ def _graded(
 
 
 def _measured(image: np.ndarray, box: Box) -> np.ndarray:
-    """The face in grey, float, (H, 128); a small one keeps its own sharpness, which is that of a blurred large one."""
+    """Return the face in grey, float (H, 128); a small one is not sharpened and stays as blurred as it is."""
     area = (int(box.left), int(box.top), max(int(box.left) + 2, int(box.right)), max(int(box.top) + 2, int(box.bottom)))
     height = max(8, round(_MEASURED * (area[3] - area[1]) / (area[2] - area[0])))
     grey = Image.fromarray(image).convert("L").crop(area)
@@ -296,7 +296,7 @@ def _eyes(face: Face) -> Box:
 
 
 def _of(face: Face, mesh: tuple[int, ...], dots: tuple[int, ...]) -> np.ndarray:
-    """Some of the landmarks (N, 2), by their numbers among 478 or among 68."""
+    """Return some of the landmarks (N, 2), by their numbers among 478 or among 68."""
     assert face.landmarks is not None  # noqa: S101 - the callers have looked
     chosen: np.ndarray = face.landmarks[list(dots if len(face.landmarks) == 68 else mesh)]
     return chosen

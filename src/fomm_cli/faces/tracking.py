@@ -21,7 +21,7 @@ _FARTHEST_MOVE = 1.0  # between two looks, in heights of the face
 
 @dataclass(frozen=True)
 class FollowedFace:
-    """Where one face was in a video.
+    """The places of one face in a video.
 
     Attributes:
         heads: the union of the squares about the head.
@@ -88,7 +88,7 @@ class Follower:
 def _looked_at(
     frames: Iterable[tuple[Fraction, np.ndarray]], interval: Fraction
 ) -> Iterator[tuple[Fraction, np.ndarray]]:
-    """One frame in each interval, and the last one, so that a motion is seen to its end."""
+    """Yield one frame of each interval, and the last one, so that a motion is seen to its end."""
     next_look = Fraction(0)
     left_out = None
     for time, image in frames:
@@ -111,7 +111,7 @@ def _same_or_first(faces: list[Face], last: Face | None) -> Face | None:
 
 
 def _same(faces: list[Face], box: Box) -> Face | None:
-    """The face that `box` may have become."""
+    """Return the first face that is near enough to be the one that was at `box`."""
     return next((face for face in faces if _is_near(face.box, box)), None)
 
 
@@ -180,7 +180,7 @@ class Tracker:
         return ended
 
     def finish(self) -> list[Track]:
-        """The tracks that last to the end."""
+        """Return the tracks that last to the end."""
         ended, self._tracks = self._tracks, []
         return ended
 

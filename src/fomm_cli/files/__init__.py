@@ -1,1 +1,1 @@
-"""Files as files: written whole, cached, hashed, told apart, downloaded."""
+"""Treat files as files: write them whole, cache, hash, identify and download them."""

@@ -1,4 +1,4 @@
-"""Results appear whole or not at all, even if the power goes.
+"""Write results whole or not at all, even if the power fails.
 
 A file system may commit a rename before the data of the file. So a result is flushed to the disk, then renamed to its
 place, then its folder is flushed; only what comes after, such as a journal, may rely on it.
@@ -159,7 +159,7 @@ def disk_is_full(error: BaseException, folder: Path) -> bool:
 
 
 def is_frame_pattern(path: Path) -> bool:
-    """Whether the name holds one frame number, as ``%05d.png`` or ``frame_%d.jpg`` do."""
+    """Return whether a name holds one frame number, as ``%05d.png`` or ``frame_%d.jpg`` do."""
     return len(_FRAME_NUMBER.findall(path.name)) == 1
 
 
@@ -237,7 +237,7 @@ def _publish_frames(part: Path, pattern: Path) -> None:
 
 
 def is_frame_of(pattern: Path, name: str) -> bool:
-    """Whether a file called ``name`` is one of the frames of ``pattern``."""
+    """Return whether a file called ``name`` is one of the frames of ``pattern``."""
     field = _FRAME_NUMBER.search(pattern.name)
     if field is None:
         return False

@@ -1,4 +1,4 @@
-"""The folder that keeps downloaded files and what was said already."""
+"""Locate the cache folder of downloads, and remember which hints were given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where downloaded files are kept: FOMM_HOME, or else `fomm` in the platform's cache folder."""
+    """Return the folder of downloaded files: FOMM_HOME, or else `fomm` in the platform's cache folder."""
     if home := os.environ.get("FOMM_HOME"):
         return Path(home)
     if caches := os.environ.get("XDG_CACHE_HOME"):

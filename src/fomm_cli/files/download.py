@@ -1,4 +1,4 @@
-"""Getting files over bad lines: resumed where they broke off, from the next address where one is dead, checked."""
+"""Download files over bad connections: resume, try mirrors, and verify."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _fetch_from(address: str, part: Path, most_bytes: int, attempts: int, progre
 
 
 def _receive(address: str, part: Path, most_bytes: int, progress: Progress) -> None:
-    """One connection: append what is missing, or begin anew where the server cannot begin in the middle."""
+    """Open one connection and append what is missing; start over if the server cannot continue in the middle."""
     start = _size(part)
     headers = {"User-Agent": f"fomm/{__version__}", "Accept-Encoding": "identity"}
     if start:
@@ -185,7 +185,7 @@ def _refuse_page(content_type: str) -> None:
 
 
 def _total(answer: HTTPResponse, start: int) -> int | None:
-    """Size of the whole file, as the server tells it."""
+    """Return the size of the whole file, as the server tells it."""
     if match := re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", "")):
         if int(match[1]) != start:
             raise _Unusable("it answers with another part of the file than was asked for")

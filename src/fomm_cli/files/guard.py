@@ -1,4 +1,4 @@
-"""No input is ever an output: what a command reads and what it will write are compared before any work."""
+"""Protect inputs: compare what a command reads with what it will write before any work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a command reads: they are there, regular, not empty, and small enough for what they should hold."""
+"""Check that input files exist, are regular, not empty, and small enough for what they should hold."""
 
 from __future__ import annotations
 

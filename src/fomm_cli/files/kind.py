@@ -1,4 +1,4 @@
-"""Tell what a file is by its first bytes, also where a download left something else in its place."""
+"""Tell what a file is by its first bytes, and recognise web pages and Git LFS pointers in its place."""
 
 from __future__ import annotations
 

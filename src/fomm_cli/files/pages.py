@@ -1,4 +1,4 @@
-"""HTML pages from the templates in assets/, everything in them escaped."""
+"""Render HTML pages from the templates in assets/; every value is escaped."""
 
 from __future__ import annotations
 

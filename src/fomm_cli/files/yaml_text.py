@@ -1,30 +1,35 @@
-"""YAML of strangers: safe types only, no key twice, and no more values than it seems to have."""
+"""Parse untrusted YAML: safe types only, no duplicate keys, and a limit on values after alias expansion."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fomm_cli.errors import InputError
 from fomm_cli.files.limits import YAML_NODES
 
 
-def parse_yaml(content: bytes | str) -> object:
-    """Return the plain values of a YAML document.
+def parse_yaml(content: bytes | str, path: Path) -> object:
+    """Return the plain values of a YAML document that was read from `path`.
 
     Raises:
-        yaml.YAMLError: it is not valid, gives a key twice, or its aliases expand to more than YAML_NODES values.
+        InputError: it is not valid, gives a key twice, or its aliases expand to more than YAML_NODES values.
     """
     try:
         return _Loader(content).get_single_data()
-    except yaml.YAMLError:
-        raise
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line} is not valid YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not a plain text file in UTF-8", "Give a .yaml file") from error
     except RecursionError as error:
-        raise yaml.MarkedYAMLError(problem="it is nested too deeply") from error
+        raise InputError(f"{path} is not valid YAML: it is nested too deeply") from error
     except Exception as error:
         # PyYAML lets anything through from values such as the date 2024-13-01
-        raise yaml.MarkedYAMLError(problem=str(error)) from error
+        raise InputError(f"{path} is not valid YAML: {error}") from error
 
 
 class _Loader(yaml.SafeLoader):

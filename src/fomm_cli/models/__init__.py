@@ -1,1 +1,1 @@
-"""The networks, and every way weights get into them."""
+"""Build the networks, and load weights into them."""

@@ -1,4 +1,4 @@
-"""The small model in the package."""
+"""Locate the small model and the sample in the package."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 def bundled_checkpoint() -> Path:
-    """The checkpoint that runs without a download; its config is inside."""
+    """Return the checkpoint that runs without a download; its config is inside."""
     return ASSETS / "mini-256.safetensors"
 
 
 def weights_licence() -> Path:
-    """The terms of the bundled checkpoint, which are not those of the code."""
+    """Return the licence of the bundled checkpoint, which differs from that of the code."""
     return ASSETS / "WEIGHTS-LICENSE.md"
 
 
 def sample() -> tuple[Path, Path]:
-    """An image (Eileen Collins, NASA) and a driving video (Grace Hopper, made with fomm) for a first run."""
+    """Return an image (Eileen Collins, NASA) and a driving video (Grace Hopper, made with fomm) for a first run."""
     return ASSETS / "samples" / "source.png", ASSETS / "samples" / "driving.mp4"

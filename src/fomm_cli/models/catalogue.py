@@ -35,12 +35,12 @@ class Published:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """URLs of the mirrors; those on Hugging Face go through HF_ENDPOINT where that is set."""
+        """Return the URLs of the mirrors; those on Hugging Face use HF_ENDPOINT where that is set."""
         endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _HUGGING_FACE
         return tuple(mirror.replace(_HUGGING_FACE, endpoint, 1) for mirror in self.mirrors)
 
     def local(self) -> Path | None:
-        """The file on this machine: in `checkpoints/` of the working folder, or where downloads are kept."""
+        """Return the file on this machine: in `checkpoints/` of the working folder, or in the cache folder."""
         places = (Path("checkpoints") / self.file, cache_folder() / self.file)
         return next((place for place in places if place.is_file()), None)
 

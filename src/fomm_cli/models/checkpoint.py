@@ -1,4 +1,4 @@
-"""Checkpoint files: the published `.pth.tar` format, `.safetensors`, and what people mistake for them."""
+"""Read and write checkpoint files (`.pth.tar`, `.safetensors`), and recognise what is mistaken for them."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _similar_file(path: Path) -> str:
 
 
 def _check_is_no_lookalike(path: Path, head: bytes) -> None:
-    """Name what the file is, where it is plainly not a checkpoint."""
+    """Raise InputError, with the name of what it is, for a file that is plainly not a checkpoint."""
     if not head:
         raise InputError(f"the checkpoint {path} is empty", DOWNLOAD_AGAIN)
     found = disguise(head)
@@ -189,7 +189,7 @@ def _check_is_no_lookalike(path: Path, head: bytes) -> None:
 
 
 def _is_archive(path: Path, head: bytes) -> bool:
-    """Whether somebody packed the file; torch's own format is a zip archive with a `data.pkl` in it."""
+    """Return whether somebody packed the file; torch's own format is a zip archive with a `data.pkl` in it."""
     if zipfile.is_zipfile(path):
         with _damaged_otherwise(path), zipfile.ZipFile(path) as archive:
             sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
@@ -225,7 +225,7 @@ def _config_in(metadata: Mapping[str, Any], path: Path) -> Config | None:
 
 
 def _read_torch(path: Path) -> tuple[dict[str, dict[str, Tensor]], Config | None, int | None]:
-    """The networks, and the config and the steps that `fomm train` puts beside them."""
+    """Read the networks, and the config and steps that `fomm train` stores beside them."""
     data = _load_pickle(path)
     _check_has_networks(path, data if isinstance(data, dict) else {}, list(data) if isinstance(data, dict) else [])
     networks = {name: data[name] for name in (*NETWORKS, DISCRIMINATOR) if isinstance(data.get(name), Mapping)}
@@ -253,7 +253,7 @@ def _claims_too_much(path: Path) -> InputError:
 
 
 def _refusal(path: Path, reason: str) -> InputError:
-    """Why torch would not unpickle a file: code in it, or no pickle at all."""
+    """Explain why torch would not unpickle a file: it holds code, or it is no pickle at all."""
     with path.open("rb") as file:
         is_pickle = file.read(2) in {b"\x80" + bytes([protocol]) for protocol in range(2, 6)} or zipfile.is_zipfile(
             path

@@ -97,7 +97,7 @@ def double_by_guide(values: Tensor, scores: Tensor) -> Tensor:
 
 
 def _tents(side: int, like: Tensor) -> Tensor:
-    """Weights of linear interpolation along one side, shape (3 neighbours, 2 new pixels, side), none of them zero."""
+    """Return weights of linear interpolation along one side, (3 neighbours, 2 new pixels, side), none of them zero."""
     old = torch.arange(side, dtype=like.dtype, device=like.device)
     shifts = torch.arange(3, dtype=like.dtype, device=like.device) - 1
     new = torch.stack((2 * old, 2 * old + 1)) * ((side - 1) / (2 * side - 1))  # (2, side), in old pixels

@@ -80,7 +80,7 @@ class DenseMotionNetwork(nn.Module):
         return self.combine(motions, self.estimate(inputs))
 
     def candidates(self, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> tuple[Tensor, Tensor]:
-        """The local motions (B, K + 1, h, w, 2), and what the source looks like under each.
+        """Return the local motions (B, K + 1, h, w, 2), and the source warped by each of them.
 
         Args:
             source: as in `forward`.
@@ -98,12 +98,12 @@ class DenseMotionNetwork(nn.Module):
         return motions, torch.cat((heatmaps, warped), dim=2).flatten(1, 2)
 
     def estimate(self, inputs: Tensor) -> Tensor:
-        """The layers: from `candidates` to what `combine` takes, (B, sum of the heads' channels, h, w)."""
+        """Run the layers between `candidates` and `combine`: (B, sum of the heads' channels, h, w)."""
         return convolve_in_parts(self.hourglass(inputs), self.heads)
 
     @property
     def heads(self) -> list[nn.Conv2d]:
-        """The last convolutions: scores of each motion, occlusion, guide and hints, those that there are."""
+        """Return the last convolutions that exist, of: scores of each motion, occlusion, guide and hints."""
         return [head for head in (self.mask, self.occlusion, self.guide, self.hints) if head is not None]
 
     def combine(self, motions: Tensor, scores: Tensor) -> DenseMotion:
@@ -118,14 +118,14 @@ class DenseMotionNetwork(nn.Module):
         return DenseMotion(deformation, mask, occlusion_map, None if self.hints is None else next(parts))
 
     def _heatmap_differences(self, kp_source: KeyPoints, kp_driving: KeyPoints, height: int, width: int) -> Tensor:
-        """Driving minus source Gaussians, shape (B, K + 1, 1, h, w); zero for the background (eq. 6)."""
+        """Return driving minus source Gaussians, (B, K + 1, 1, h, w); zero for the background (eq. 6)."""
         heatmaps = gaussian_heatmaps(kp_driving.value, height, width, self.kp_variance) - gaussian_heatmaps(
             kp_source.value, height, width, self.kp_variance
         )
         return F.pad(heatmaps, (0, 0, 0, 0, 1, 0))[:, :, None]
 
     def _warp_by_each(self, source: Tensor, motions: Tensor) -> Tensor:
-        """The source warped by each local motion alone, shape (B, K + 1, 3, h, w)."""
+        """Warp the source by each local motion alone, shape (B, K + 1, 3, h, w)."""
         batch, count, height, width, _ = motions.shape
         # the motions below one another are one tall flow, so that the source is not copied for each
         tall = warp(source, motions.reshape(batch, count * height, width, 2), align_corners=self.align_corners)
@@ -160,7 +160,7 @@ def convolve_in_parts(features: Tensor, heads: list[nn.Conv2d]) -> Tensor:
 
 
 def local_motions(kp_source: KeyPoints, kp_driving: KeyPoints, height: int, width: int) -> Tensor:
-    """First-order motion around each keypoint, from driving to source coordinates (eq. 4), background first.
+    """Return the first-order motion around each keypoint, driving to source coordinates (eq. 4), background first.
 
     Returns:
         Shape (B, K + 1, height, width, 2).

@@ -1,4 +1,4 @@
-"""`fomm download`, and the lookup of checkpoints that are given by name."""
+"""`fomm download`: download published checkpoints, and find those that are given by name."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class UsesModel(Protocol):
 
     @property
     def checkpoint(self) -> Path | None:
-        """A file, or the name of a published checkpoint."""
+        """Return a file, or the name of a published checkpoint."""
 
     @property
     def config(self) -> str | None:
-        """A bundled config, or a file."""
+        """Return the name of a bundled config, or a file."""
 
 
 J = TypeVar("J", bound=UsesModel)
@@ -56,7 +56,7 @@ class Download:
 
 
 def resolve_checkpoint(value: str | Path, progress: Progress = silent) -> tuple[Path, str | None]:
-    """The file of a `--checkpoint` value, and the config that goes with it if the value is a published name.
+    """Return the file of a `--checkpoint` value, and the config of a published one that is given by name.
 
     A file of that name wins. A published checkpoint that is nowhere on this machine is downloaded.
 
@@ -128,7 +128,7 @@ def _fetch(entry: Published, path: Path, progress: Progress) -> None:
 
 
 def _check(entry: Published, part: Path) -> None:
-    """Refuse what is not the file."""
+    """Raise FommError if a downloaded file is not the published one."""
     if entry.sha256 is None:
         read_checkpoint(part)
         logger.warning("the published SHA-256 of %s is unknown; the file is a checkpoint, that is all", entry.file)

@@ -116,7 +116,7 @@ class Generator(nn.Module):
         return (*warped, _masked(image, motion), _masked(logits, motion))
 
     def decode_warped(self, features: Tensor, *skips: Tensor) -> Tensor:
-        """The layers after the warping, from what `warped` returns to RGB in [0, 1], shape (B, 3, H, W)."""
+        """Run the layers after the warping, from what `warped` returns to RGB in [0, 1], shape (B, 3, H, W)."""
         out = self.bottleneck(features)
         for level, block in enumerate(self.up_blocks):
             out = block(out)
@@ -142,7 +142,7 @@ class Generator(nn.Module):
 
 
 def _silent(in_features: int, out_features: int) -> nn.Conv2d:
-    """A convolution that adds nothing until it is trained: (B, C, H, W) -> (B, C', H, W)."""
+    """Make a convolution that adds nothing until it is trained: (B, C, H, W) -> (B, C', H, W)."""
     layer = nn.Conv2d(in_features, out_features, 3, padding=1)
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
@@ -156,7 +156,7 @@ def _joined(features: Tensor, skip: Tensor) -> Tensor:
 
 
 def _masked(image: Tensor, motion: DenseMotion) -> Tensor:
-    """A warped image or feature map (B, C, H, W), faded to zero where the source does not show what is needed."""
+    """Fade a warped image or feature map (B, C, H, W) to zero where the source does not show what is needed."""
     if motion.occlusion_map is None:
         return image
     return image * F.interpolate(motion.occlusion_map, size=image.shape[2:], mode="bilinear", align_corners=False)

@@ -48,7 +48,7 @@ class KPDetector(nn.Module):
             return self._average(scores, jacobians)
 
     def _average(self, scores: Tensor, jacobians: Tensor | None) -> KeyPoints:
-        """Expectations under the heat maps of scores (B, K, H, W) and of Jacobian maps (B, 4 or 4 K, H, W)."""
+        """Average over the heat maps of scores (B, K, H, W), and over Jacobian maps (B, 4 or 4 K, H, W)."""
         batch, points, height, width = scores.shape
         heatmap = F.softmax(scores.flatten(2) / self.temperature, dim=2)  # (B, K, H * W)
         grid = coordinate_grid(height, width, heatmap)

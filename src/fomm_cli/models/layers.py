@@ -36,7 +36,7 @@ class AntiAliasDownsample(nn.Module):
 
 
 def downsampling(channels: int, scale_factor: float) -> nn.Module:
-    """The layer that brings an image to the working size of a network."""
+    """Make the layer that brings an image to the working size of a network."""
     return nn.Identity() if scale_factor == 1 else AntiAliasDownsample(channels, scale_factor)
 
 
@@ -47,7 +47,7 @@ def lay_channels_last(*layers: nn.Module) -> None:
 
 
 def head(in_features: int, out_features: int, kernel_size: int) -> nn.Conv2d:
-    """The convolution that comes last in a network: (B, C, H, W) -> (B, C', H, W)."""
+    """Make the last convolution of a network: (B, C, H, W) -> (B, C', H, W)."""
     return nn.Conv2d(in_features, out_features, kernel_size, padding=kernel_size // 2)
 
 
@@ -99,7 +99,7 @@ class ResBlock(nn.Module):
 
 
 def hourglass_features(block_expansion: int, max_features: int, level: int) -> int:
-    """Channels of an hourglass `level` halvings below its input."""
+    """Return the channels of an hourglass `level` halvings below its input."""
     return min(max_features, block_expansion << level)
 
 
@@ -114,7 +114,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Shapes (B, C_i, H / 2^i, W / 2^i) for i = 0 .. num_blocks."""
+        """Return feature maps (B, C_i, H / 2^i, W / 2^i) for i = 0 .. num_blocks."""
         levels = [x]
         for block in self.down_blocks:
             levels.append(block(levels[-1]))

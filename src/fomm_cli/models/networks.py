@@ -1,4 +1,4 @@
-"""The one place where networks are built, filled with weights and made ready to run."""
+"""Build the networks, fill them with weights, and make them ready to run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Networks:
         )
 
     def parts(self) -> dict[str, nn.Module]:
-        """The networks by their names in a checkpoint."""
+        """Return the networks by their names in a checkpoint."""
         return {"kp_detector": self.kp_detector, "generator": self.generator}
 
     def prepare_inference(self, device: torch.device, *, fold: bool = True) -> None:
@@ -113,7 +113,7 @@ def _shapes(network: nn.Module) -> Shapes:
 
 
 def _first_difference(expected: Shapes, found: Mapping[str, torch.Size]) -> str:
-    """What tells the two apart, in words; empty when the weights fit. Batch counters may be missing."""
+    """Describe the first difference of two sets of weights; empty when they fit. Batch counters may be missing."""
     for key, shape in expected.items():
         if key not in found:
             if key.endswith("num_batches_tracked"):

@@ -1,1 +1,1 @@
-"""What the process runs on: device, precision, threads, signals."""
+"""Choose what the process runs on: device, precision, threads, signals."""

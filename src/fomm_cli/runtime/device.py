@@ -48,7 +48,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_engine_device(engine: str, name: str = "auto") -> torch.device:
-    """The device of a `--device` value for an engine: PyTorch runs on all of them, the others on the CPU.
+    """Return the device of a `--device` value for an engine: PyTorch runs on all of them, the others on the CPU.
 
     Raises:
         InputError: as `choose_device`, or the engine does not run there.
@@ -61,7 +61,7 @@ def choose_engine_device(engine: str, name: str = "auto") -> torch.device:
 
 
 def prepare_process(threads: int | None) -> None:
-    """Let torch compute with so many threads, None leaves it to torch, and all threads share the memory they free.
+    """Limit torch to some threads (None: no limit), and let all threads use one heap.
 
     Call it before there are any other threads: glibc gives each a heap of its own, which keeps what it once needed.
     With one for all, the published networks take 60 MB less. Nor is memory returned to the system after each frame

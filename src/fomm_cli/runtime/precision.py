@@ -33,7 +33,7 @@ def check_precision(engine: str, precision: str) -> None:
 
 
 def choose_precision(engine: str, precision: str, device_type: str) -> str:
-    """What `auto` means: bf16 where the hardware computes in it, or else fp32; anything else means itself.
+    """Resolve `auto`: bf16 where the hardware computes in it, otherwise fp32.
 
     Raises:
         InputError: OpenVINO would quietly compute in fp32 instead.
@@ -50,7 +50,7 @@ def choose_precision(engine: str, precision: str, device_type: str) -> str:
 
 
 def has_bf16(device_type: str) -> bool:
-    """Whether a device (cpu, cuda or mps) computes in bf16 rather than emulating it."""
+    """Return whether a device (cpu, cuda or mps) computes in bf16 rather than emulating it."""
     import torch
 
     if device_type == "cuda":

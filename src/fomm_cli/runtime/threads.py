@@ -1,4 +1,4 @@
-"""Run stages of a pipeline in threads, side by side."""
+"""Run stages of a pipeline in parallel threads."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def in_parallel(
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` items, the last one shorter."""
+    """Yield lists of `size` items; the last one may be shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

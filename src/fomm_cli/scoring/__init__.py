@@ -1,1 +1,1 @@
-"""How well a result takes over the movement of its driving video."""
+"""Score how well a result takes over the motion of its driving video."""

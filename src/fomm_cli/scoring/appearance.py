@@ -1,4 +1,4 @@
-"""Whether a result shows the same face as its source, as sharp, and without flicker.
+"""Measure whether a result shows the same face as its source, as sharp, and without flicker.
 
 A movement changes a face, and blurs it, by itself. How much it may is read from the driving video, which is a
 recording: only what goes beyond that counts against a result.
@@ -21,7 +21,7 @@ FLICKER = 0.03
 
 
 def identity(driving: FaceTrack, result: FaceTrack, source: FaceTrack) -> np.ndarray:
-    """How much of the source's face is kept in each frame, (N,), 0 to 1.
+    """Measure how much of the source's face is kept in each frame, (N,), 0 to 1.
 
     Half for proportions, half for features; each is 1 less the distance from the source in units of that between two
     people, after the distance of the driving face from its own first frame is taken off.
@@ -39,7 +39,7 @@ def _distances(vectors: np.ndarray, origin: np.ndarray) -> np.ndarray:
 
 
 def proportions(track: FaceTrack) -> np.ndarray:
-    """Logarithms of the distances between rigid landmarks, less their mean, divided by the root of their number."""
+    """Return logarithms of distances between rigid landmarks, less their mean, divided by the root of their number."""
     lengths = np.stack([distance(track.landmarks, *ends) for ends in PROPORTIONS], axis=1)
     logs = np.log(np.maximum(lengths, 1e-3))
     return np.asarray((logs - logs.mean(axis=1, keepdims=True)) / np.sqrt(len(PROPORTIONS)))
@@ -55,26 +55,26 @@ def look(track: FaceTrack) -> np.ndarray:
 
 
 def sharpness(driving: FaceTrack, result: FaceTrack, source: FaceTrack) -> np.ndarray:
-    """How much of the source's sharpness is kept in each frame, (N,), 0 to 1; the driving video may lose as much."""
+    """Measure the sharpness kept in each frame, (N,), 0 to 1; what the driving video loses too is allowed."""
     kept = _detail(result) / np.maximum(_detail(source), 1e-6)
     allowed = np.minimum(1.0, _detail(driving) / np.maximum(_detail(driving[:1]), 1e-6))
     return np.asarray(np.clip(kept / np.maximum(allowed, 1e-6), 0, 1))
 
 
 def _detail(track: FaceTrack) -> np.ndarray:
-    """Standard deviation of the Laplacian of the aligned faces, (N,)."""
+    """Return standard deviation of the Laplacian of the aligned faces, (N,)."""
     p = _brightness(track)
     laplacian = p[:, :-2, 1:-1] + p[:, 2:, 1:-1] + p[:, 1:-1, :-2] + p[:, 1:-1, 2:] - 4 * p[:, 1:-1, 1:-1]
     return np.asarray(laplacian.std(axis=(1, 2)))
 
 
 def steadiness(driving: FaceTrack, result: FaceTrack) -> np.ndarray:
-    """1 less the flicker that the driving video does not have, (N,), 0 to 1."""
+    """Return 1 minus the flicker that the driving video does not have, (N,), 0 to 1."""
     return np.asarray(1 - np.clip((_flicker(result) - _flicker(driving)) / FLICKER, 0, 1))
 
 
 def _flicker(track: FaceTrack) -> np.ndarray:
-    """Root of the mean squared second difference over time of the aligned faces, (N,); 0 at both ends."""
+    """Return the root mean squared second difference over time of the aligned faces, (N,); 0 at both ends."""
     flicker = np.zeros(len(track))
     second = np.diff(_brightness(track), n=2, axis=0)
     flicker[1:-1] = np.sqrt((second**2).mean(axis=(1, 2)))

@@ -1,4 +1,4 @@
-"""How far two sets of curves agree: Lin's concordance correlation, over several curves at once and with a floor."""
+"""Measure the agreement of two sets of curves: Lin's concordance correlation, for several curves and with a floor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FLOOR = 1.0
 
 
 def agreement(driving: np.ndarray, result: np.ndarray, scales: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Agreement of curves, frame by frame; its mean is the agreement of all.
+    """Measure the agreement of curves in each frame; the mean is Lin's concordance of all frames.
 
     With x the driving curves and y those of the result, each since its first frame and divided by its scale, the mean
     is ``1 - mean(|x - y|^2) / max(var x + var y + (mean x - mean y)^2, FLOOR)``, sums going over the curves: 1 for
@@ -35,5 +35,5 @@ def agreement(driving: np.ndarray, result: np.ndarray, scales: np.ndarray, seen:
 
 
 def movement(driving: np.ndarray, scales: np.ndarray, seen: np.ndarray) -> float:
-    """How much curves (K, N) move, in squared scales; 0 if nothing was seen."""
+    """Return how much curves (K, N) move, in squared scales; 0 if nothing was seen."""
     return float((driving[:, seen] / scales[:, None]).var(axis=1).sum()) if seen.any() else 0.0

@@ -1,4 +1,4 @@
-"""The curves over time that two faces are compared by, each since its own first frame."""
+"""Compute the curves over time by which two faces are compared."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ MOUTH_MOTION = ("gap", "width", "jaw", "pucker", "smile")
 
 
 def curves(track: FaceTrack) -> dict[str, np.ndarray]:
-    """Every channel of `CHANNELS` over the frames, (N,) each, as it is; NaN where there is no face."""
+    """Compute every channel of `CHANNELS` over the frames, (N,) each; NaN where there is no face."""
     if not track.seen.any():
         return {name: np.full(len(track), np.nan) for name in CHANNELS}
     points = track.landmarks
@@ -97,7 +97,7 @@ def curves(track: FaceTrack) -> dict[str, np.ndarray]:
 
 
 def ovals(track: FaceTrack) -> np.ndarray:
-    """The outline of the face in each frame, (N, 36, 2), in sizes of the first face from its middle."""
+    """Return the outline of the face in each frame, (N, 36, 2), in sizes of the first face from its middle."""
     points = track.landmarks[:, OVAL]
     first = int(np.argmax(track.seen))
     return np.asarray((points - points[first].mean(axis=0)) / face_size(track.landmarks[first : first + 1]))
@@ -109,7 +109,7 @@ def _lids(points: np.ndarray, corners: tuple[int, int], lids: tuple[tuple[int, .
 
 
 def _gaze(points: np.ndarray, corners: tuple[int, int], iris: int) -> np.ndarray:
-    """Where the iris is from the middle of the eye, along the eye and across it, in its widths, (N, 2)."""
+    """Return the offset of the iris from the middle of the eye, along and across the eye, in its widths, (N, 2)."""
     left, right = (points[:, corner] for corner in corners)
     axis = right - left
     across = np.stack((-axis[:, 1], axis[:, 0]), axis=1)
@@ -119,7 +119,7 @@ def _gaze(points: np.ndarray, corners: tuple[int, int], iris: int) -> np.ndarray
 
 
 def _held(curve: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The curve with straight lines over what is not known; NaN stays where there is no face."""
+    """Interpolate a curve linearly over unknown values; NaN stays where there is no face."""
     seen = np.isfinite(curve)
     usable = known & seen
     if not usable.any():
@@ -129,7 +129,7 @@ def _held(curve: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _placed(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the rigid landmarks are and the logarithm of their size, (N, 2) and (N,), in sizes of the first face.
+    """Return place (N, 2) and logarithm of the size (N,) of the rigid landmarks, in sizes of the first face.
 
     The size is that of the similarity that fits them best to those of the first frame (Umeyama, PAMI 1991).
     """

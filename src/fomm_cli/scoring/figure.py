@@ -1,4 +1,4 @@
-"""Charts figure_file by Matplotlib without a display."""
+"""Draw charts with Matplotlib, without a display."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fomm_cli.files.atomic import replacing
 
 @contextmanager
 def figure_file(path: Path, rows: int, columns: int, size: tuple[float, float]) -> Iterator[np.ndarray]:
-    """Axes (rows, columns) to draw on, written to a file by its suffix, whole or not at all.
+    """Yield axes (rows, columns) to draw on; the file is written whole or not at all, its format by the suffix.
 
     Args:
         path: ends in .png, .svg or .pdf.

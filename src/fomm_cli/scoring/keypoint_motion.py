@@ -1,4 +1,4 @@
-"""The movement of what has no face that a landmarker finds: as the model sees it, and as optical flow does."""
+"""Score subjects without a detectable face by the model's keypoints and by optical flow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fomm_cli.scoring.concordance import FLOOR, agreement, movement
 from fomm_cli.scoring.rubric import Scores, scores_of
 
 FLOW_SIDE = 64
-"""Pixels of the grey pictures that flow is measured in."""
+"""Pixels of the grey images that flow is measured in."""
 
 _SCALE = 0.05  # of the size of the keypoints' hull: a plain movement
 _NEAR = 3  # pixels about a keypoint that its flow is the median of
@@ -21,21 +21,21 @@ _RADIUS = 7  # pixels of a window in which flow is taken for constant
 
 @dataclass(frozen=True)
 class PointTrack:
-    """What a model sees in N frames.
+    """Keypoints of a model, and small grey images, in N frames.
 
     Attributes:
         times: in seconds, (N,).
         points: keypoints, (N, K, 2), x before y, in [-1, 1].
-        pictures: grey, float32 (N, FLOW_SIDE, FLOW_SIDE) in [0, 1].
+        images: grey, float32 (N, FLOW_SIDE, FLOW_SIDE) in [0, 1].
     """
 
     times: np.ndarray
     points: np.ndarray
-    pictures: np.ndarray
+    images: np.ndarray
 
     def __getitem__(self, frames: np.ndarray) -> PointTrack:
-        """Some of the frames."""
-        return PointTrack(self.times[frames], self.points[frames], self.pictures[frames])
+        """Return some of the frames."""
+        return PointTrack(self.times[frames], self.points[frames], self.images[frames])
 
 
 def score_points(driving: PointTrack, result: PointTrack, reason: str) -> Scores:
@@ -60,19 +60,19 @@ def score_points(driving: PointTrack, result: PointTrack, reason: str) -> Scores
 
 
 def _moved(track: PointTrack) -> np.ndarray:
-    """How far each keypoint is from where it began, (2K, N), in the units of the points."""
+    """Return how far each keypoint has moved since the first frame, (2K, N), in the units of the points."""
     return np.asarray((track.points - track.points[0]).reshape(len(track.points), -1).T)
 
 
 def _flow(track: PointTrack) -> np.ndarray:
-    """How far the picture at each of the first keypoints has moved since then, as `_moved` has it."""
-    rows = [_flow_at(track.pictures[0], picture, track.points[0]) for picture in track.pictures]
+    """Return how far the image at each keypoint of the first frame has moved since then, in the form of `_moved`."""
+    rows = [_flow_at(track.images[0], image, track.points[0]) for image in track.images]
     return np.stack(rows).reshape(len(rows), -1).T
 
 
-def _flow_at(first: np.ndarray, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The flow at keypoints (K, 2), x before y, in their units."""
-    down, right = optical_flow_ilk(first, picture, radius=_RADIUS)  # type: ignore[no-untyped-call]
+def _flow_at(first: np.ndarray, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the flow at keypoints (K, 2), x before y, in their units."""
+    down, right = optical_flow_ilk(first, image, radius=_RADIUS)  # type: ignore[no-untyped-call]
     found = []
     for x, y in np.clip((points + 1) / 2 * (FLOW_SIDE - 1), 0, FLOW_SIDE - 1).round().astype(int):
         near = np.s_[max(0, y - _NEAR) : y + _NEAR + 1, max(0, x - _NEAR) : x + _NEAR + 1]

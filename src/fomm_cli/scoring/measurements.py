@@ -1,9 +1,9 @@
-"""What a video shows of one face, frame by frame: landmarks, expression, pose, and a few measures of the picture."""
+"""Measure one face in every frame of a video: landmarks, expression, pose, and properties of the image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ from fomm_cli.faces.face import Face, FaceDetector
 from fomm_cli.faces.landmarks import CHEEKS, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 
 PATCH = 96
-"""Side of the aligned picture of a face, in pixels."""
+"""Side of the aligned image of a face, in pixels."""
 EXPRESSIONS = (
     "eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "mouthPucker", "mouthSmileLeft", "mouthSmileRight",
 )  # fmt: skip
@@ -52,19 +52,12 @@ class FaceTrack:
 
     @property
     def seen(self) -> np.ndarray:
-        """Whether the face was found in a frame, bool (N,)."""
+        """Return whether the face was found in a frame, bool (N,)."""
         return np.asarray(np.isfinite(self.landmarks[:, 0, 0]))
 
     def __getitem__(self, frames: slice | np.ndarray) -> FaceTrack:
-        """Some of the frames."""
-        return FaceTrack(
-            self.times[frames],
-            self.landmarks[frames],
-            self.expressions[frames],
-            self.poses[frames],
-            self.interiors[frames],
-            self.patches[frames],
-        )
+        """Return some of the frames."""
+        return FaceTrack(*(getattr(self, field.name)[frames] for field in fields(self)))
 
 
 def track_face(frames: Iterable[tuple[float, np.ndarray]], detector: FaceDetector) -> FaceTrack:
@@ -73,46 +66,46 @@ def track_face(frames: Iterable[tuple[float, np.ndarray]], detector: FaceDetecto
     Where it stays away, only some of the frames are searched for it, and the others count as without a face.
 
     Args:
-        frames: time in seconds and picture, uint8 (H, W, 3).
+        frames: time in seconds and image, uint8 (H, W, 3).
         detector: one that knows 478 landmarks, expressions and poses.
     """
     rows = []
     last: Face | None = None
     missed = 0
-    for index, (time, picture) in enumerate(frames):
+    for index, (time, image) in enumerate(frames):
         is_searched = missed < _PATIENCE or index % _SEARCHED == 0
-        face = _same(detector.detect(picture), last) if is_searched else None
+        face = _same(detector.detect(image), last) if is_searched else None
         last = face or last
         missed = 0 if face else missed + 1
-        rows.append((time, *_measures(picture, face)))
+        rows.append((time, *_measures(image, face)))
     columns = list(zip(*rows, strict=True))
     return FaceTrack(*(np.asarray(column) for column in columns))
 
 
-def still_face(picture: np.ndarray, detector: FaceDetector, size: float) -> FaceTrack:
-    """The largest face of a picture, uint8 (H, W, 3), as a track of one frame.
+def still_face(image: np.ndarray, detector: FaceDetector, size: float) -> FaceTrack:
+    """Measure the largest face of an image, uint8 (H, W, 3), as a track of one frame.
 
     Args:
-        picture: of any size.
+        image: of any size.
         detector: as in `track_face`.
         size: height in pixels that a larger face is reduced to, so that it is as sharp as one of that size can be.
     """
-    faces = detector.detect(picture)
+    faces = detector.detect(image)
     shrink = min(1.0, size / faces[0].box.height) if faces else 1.0
     if shrink < 1:
-        width, height = (max(1, round(side * shrink)) for side in picture.shape[1::-1])
-        picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
-    return track_face([(0.0, picture)], detector)
+        width, height = (max(1, round(side * shrink)) for side in image.shape[1::-1])
+        image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+    return track_face([(0.0, image)], detector)
 
 
 def _same(faces: list[Face], last: Face | None) -> Face | None:
-    """The face that overlaps the one of the last frame most; the largest where none does."""
+    """Return the face that overlaps the one of the last frame most; the largest where none does."""
     if last is None or not faces:
         return next(iter(faces), None)
     return max(faces, key=lambda face: face.box.iou(last.box))
 
 
-def _measures(picture: np.ndarray, face: Face | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, np.ndarray]:
+def _measures(image: np.ndarray, face: Face | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, np.ndarray]:
     if face is None or face.landmarks is None or face.blendshapes is None or face.pose is None:
         nothing = np.nan
         return (
@@ -127,44 +120,44 @@ def _measures(picture: np.ndarray, face: Face | None) -> tuple[np.ndarray, np.nd
         points,
         np.array([face.blendshapes[name] for name in EXPRESSIONS]),
         np.array([face.pose.yaw, face.pose.pitch, face.pose.roll]),
-        interior(picture, points),
-        aligned(picture, points),
+        interior(image, points),
+        aligned(image, points),
     )
 
 
-def interior(picture: np.ndarray, points: np.ndarray) -> float:
-    """How many pixels between the lips show teeth or shadow: colours unlike those of the skin and of the lips.
+def interior(image: np.ndarray, points: np.ndarray) -> float:
+    """Count the pixels between the lips that show teeth or shadow: colours unlike those of skin and lips.
 
     Args:
-        picture: uint8 (H, W, 3).
+        image: uint8 (H, W, 3).
         points: landmarks (478, 2).
     """
     inner = points[list(INNER_LIPS)]
-    rows, columns = polygon(inner[:, 1], inner[:, 0], picture.shape[:2])  # type: ignore[no-untyped-call]
+    rows, columns = polygon(inner[:, 1], inner[:, 0], image.shape[:2])  # type: ignore[no-untyped-call]
     if len(rows) == 0:
         return 0.0
-    skin = np.median([_colour(picture, points[index]) for index in CHEEKS], axis=0)
-    lips = np.median([_colour(picture, point) for point in (points[list(OUTER_LIPS)] + inner) / 2], axis=0)
-    inside = picture[rows, columns].astype(float)
+    skin = np.median([_colour(image, points[index]) for index in CHEEKS], axis=0)
+    lips = np.median([_colour(image, point) for point in (points[list(OUTER_LIPS)] + inner) / 2], axis=0)
+    inside = image[rows, columns].astype(float)
     apart = np.minimum(*(np.linalg.norm(inside - colour, axis=1) for colour in (skin, lips)))
     return float(np.count_nonzero(apart > _UNLIKE_SKIN * max(30.0, float(np.linalg.norm(skin)))))
 
 
-def _colour(picture: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Median colour (3,) of the pixels about a point, which may lie outside."""
-    column, row = (int(np.clip(value, 0, side - 1)) for value, side in zip(point, picture.shape[1::-1], strict=True))
-    near = picture[max(0, row - _CHEEK) : row + _CHEEK + 1, max(0, column - _CHEEK) : column + _CHEEK + 1]
+def _colour(image: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Return the median colour (3,) of the pixels around a point, which may lie outside."""
+    column, row = (int(np.clip(value, 0, side - 1)) for value, side in zip(point, image.shape[1::-1], strict=True))
+    near = image[max(0, row - _CHEEK) : row + _CHEEK + 1, max(0, column - _CHEEK) : column + _CHEEK + 1]
     return np.asarray(np.median(near.reshape(-1, 3), axis=0))
 
 
-def aligned(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The face turned upright and scaled until its eyes are where they should be, grey, uint8 (PATCH, PATCH)."""
+def aligned(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Align a face: turned upright, eyes in fixed places, grey, uint8 (PATCH, PATCH)."""
     left, right = (points[list(eye)].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE))
     (x0, y0), (x1, _) = (np.array(place) * PATCH for place in _EYES_IN_PATCH)
-    along = (right - left) / (x1 - x0)  # what one pixel of the patch to the right is in the picture
+    along = (right - left) / (x1 - x0)  # what one pixel of the patch to the right is in the image
     (a, d), (b, e) = along, (-along[1], along[0])
     corner = left - x0 * along - y0 * np.array((b, e))
-    grey = Image.fromarray(picture).convert("L")
+    grey = Image.fromarray(image).convert("L")
     affine = (a, b, corner[0], d, e, corner[1])
     turned = grey.transform((PATCH, PATCH), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
     return np.asarray(turned)

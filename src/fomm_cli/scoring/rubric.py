@@ -1,4 +1,4 @@
-"""The rubric of the study: eyes, mouth and outline from 0 to 10, their total, and beside it identity and quality."""
+"""Score eyes, mouth and outline from 0 to 10 as the study does, their total, and identity and quality."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a result is worth.
+    """The scores of a result.
 
     Attributes:
         basis: landmarks, or keypoints where no face was found.
@@ -63,7 +63,7 @@ class Scores:
 
 
 def matched(driving: np.ndarray, result: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which driving frames have a frame of the result, and which one: that of the nearest time.
+    """Match driving frames to the frames of the result that are nearest in time.
 
     Args:
         driving: times in seconds, (N,).
@@ -105,7 +105,7 @@ def score_faces(driving: FaceTrack, result: FaceTrack, source: FaceTrack) -> Sco
 
 
 def scores_of(raw: dict[str, np.ndarray], basis: str, seen: float, notes: list[str]) -> Scores:
-    """Scores from what each part is worth in each frame, 1 for all.
+    """Compute scores from the value of each part in each frame, at most 1.
 
     Args:
         raw: by part, (N,) each; parts that are missing could not be seen.
@@ -166,7 +166,7 @@ def _agreement(
     what: str, x: dict[str, np.ndarray], y: dict[str, np.ndarray], seen: np.ndarray, notes: list[str],
     names: tuple[str, ...] = (),
 ) -> np.ndarray:  # fmt: skip
-    """Agreement of some channels, those of the part unless they are named."""
+    """Measure the agreement of the channels of a part, or of those that are named."""
     chosen = list(names) or [name for name, channel in CHANNELS.items() if channel.part == what]
     scales = np.array([CHANNELS[name].scale for name in chosen])
     if movement(_stacked(chosen, x), scales, np.ones(len(seen), bool)) < FLOOR / 2:
@@ -197,7 +197,7 @@ def _outline(
 
 
 def _overlap_gain(driving: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """How much better the faces overlap with where they should be than a still one would, (N,); its mean is at most 1.
+    """Measure how much better the faces overlap with where they should be than a still face does, (N,), mean at most 1.
 
     Where an outline should be: at the result's first one, moved as the driving one has moved since its first frame.
 
@@ -214,7 +214,7 @@ def _overlap_gain(driving: np.ndarray, result: np.ndarray) -> np.ndarray:
 
 
 def _masks(outlines: np.ndarray) -> np.ndarray:
-    """Polygons (..., K, 2) as masks on one common grid."""
+    """Draw polygons (..., K, 2) as masks on one common grid."""
     corner, far = outlines.min(axis=(0, 1, 2)), outlines.max(axis=(0, 1, 2))
     width, height = np.minimum(np.ceil((far - corner) * _GRID).astype(int) + 1, 16 * _GRID)
     places = (outlines - corner) * _GRID
@@ -235,7 +235,7 @@ def _iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _appearance(driving: FaceTrack, result: FaceTrack, source: FaceTrack, seen: np.ndarray) -> dict[str, np.ndarray]:
-    """Identity and quality of the frames that show a face; the others get their mean."""
+    """Measure identity and quality of the frames that show a face; the others get the mean."""
     driving, result = driving[seen], result[seen]
     kept = identity(driving, result, source)
     quality = (sharpness(driving, result, source) + steadiness(driving, result)) / 2

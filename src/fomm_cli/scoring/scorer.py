@@ -1,4 +1,4 @@
-"""`fomm score`: how well a result takes over the movement of its driving video."""
+"""`fomm score`: score how well a result takes over the motion of its driving video."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _FEW = 0.5  # share of the driving frames with a face, below which landmarks are
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What `Scorer` finds out about a result.
+class Report:
+    """The scores of a result, and the curves they were computed from.
 
     Attributes:
         scores: of it.
@@ -51,7 +51,7 @@ class Scored:
     distortion: float | None
 
 
-def score(job: ScoreJob, progress: Progress = silent) -> Scored:
+def score(job: ScoreJob, progress: Progress = silent) -> Report:
     """Do the job.
 
     Raises:
@@ -97,7 +97,7 @@ class Scorer:
 
     @property
     def driving_face(self) -> FaceTrack:
-        """The face of the driving video."""
+        """Return the face of the driving video."""
         if self._face is None:
             self._face = self._track(self._driving, "driving video")
         return self._face
@@ -110,27 +110,27 @@ class Scorer:
     def _driving_points(self) -> PointTrack:
         return self._points(self._driving, "driving video, keypoints")
 
-    def score(self, result: Clip, source: np.ndarray | None) -> Scored:
+    def score(self, result: Clip, source: np.ndarray | None) -> Report:
         """Score a result.
 
         Args:
             result: of any size, frame rate and length; compared at equal times, as long as both last.
-            source: the picture it was made from, uint8 (H, W, 3); None for the first frame of the result.
+            source: the image it was made from, uint8 (H, W, 3); None for the first frame of the result.
         """
         driving = self.driving_face
         if driving.seen.mean() < _FEW:
             return self._by_points(result, f"the driving video shows a face in {driving.seen.mean():.0%} of its frames")
         notes = () if source is not None else ("identity and sharpness are measured against the result's first frame",)
         whose = "result's first frame" if source is None else "source"
-        picture = _first_frame(result) if source is None else source
-        face = still_face(picture, self._detector, picture.shape[0])
+        image = _first_frame(result) if source is None else source
+        face = still_face(image, self._detector, image.shape[0])
         if not face.seen.any():
             return self._by_points(result, f"no face is found in the {whose}")
-        return self._by_landmarks(driving, self._track(result, "result"), picture, notes)
+        return self._by_landmarks(driving, self._track(result, "result"), image, notes)
 
     def _by_landmarks(
         self, driving: FaceTrack, result: FaceTrack, source: np.ndarray, notes: tuple[str, ...]
-    ) -> Scored:
+    ) -> Report:
         of_driving, of_result = _common_frames(driving.times, result.times)
         driving, result = driving[of_driving], result[of_result]
         heights = np.ptp(result.landmarks[result.seen, :, 1], axis=1)
@@ -139,26 +139,26 @@ class Scorer:
         shown = driving.seen
         driving, result = driving[shown], result[shown]
         scores = replace(scores, notes=scores.notes + notes)
-        return Scored(scores, driving.times, curves(driving), curves(result), _distortion(driving, result))
+        return Report(scores, driving.times, curves(driving), curves(result), _distortion(driving, result))
 
-    def _by_points(self, result: Clip, reason: str) -> Scored:
+    def _by_points(self, result: Clip, reason: str) -> Report:
         driving, found = self._driving_points, self._points(result, "result, keypoints")
         of_driving, of_result = _common_frames(driving.times, found.times)
         scores = score_points(driving[of_driving], found[of_result], reason)
-        return Scored(scores, driving.times[of_driving], {}, {}, None)
+        return Report(scores, driving.times[of_driving], {}, {}, None)
 
     def _track(self, clip: Clip, what: str) -> FaceTrack:
-        return track_face(((float(time), picture) for time, picture in self._frames(clip, what)), self._detector)
+        return track_face(((float(time), image) for time, image in self._frames(clip, what)), self._detector)
 
     def _points(self, clip: Clip, what: str) -> PointTrack:
-        times, points, pictures = [], [], []
-        for time, picture in self._frames(clip, what):
-            fitted = fit_frame(picture, self._animator.size, "stretch")
+        times, points, images = [], [], []
+        for time, image in self._frames(clip, what):
+            fitted = fit_frame(image, self._animator.size, "stretch")
             grey = Image.fromarray(fitted).convert("L").resize((FLOW_SIDE, FLOW_SIDE), Image.Resampling.BOX)
             times.append(time)
             points.append(self._animator.detect(fitted[None]).value[0].cpu().numpy())
-            pictures.append(np.asarray(grey, np.float32) / 255)
-        return PointTrack(np.array(times), np.stack(points), np.stack(pictures))
+            images.append(np.asarray(grey, np.float32) / 255)
+        return PointTrack(np.array(times), np.stack(points), np.stack(images))
 
     def _frames(self, clip: Clip, what: str) -> Iterator[tuple[float, np.ndarray]]:
         with closing(prefetch(clip.frames(), depth=_AHEAD)) as frames:

@@ -1,1 +1,1 @@
-"""The students' study, repeated: which images animate well. Reads from every other room."""
+"""Repeat the students' study of which images animate well; it may import every room below the commands."""

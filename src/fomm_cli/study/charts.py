@@ -1,4 +1,4 @@
-"""Bar charts of a study by group, and scatter charts of what makes a picture good."""
+"""Draw bar charts of a study by group, and scatter charts of image features against scores."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ COLOURS = {"eyes": "#4c78a8", "mouth": "#e45756", "outline": "#72b7b2", "total":
 GROUPS = {
     "size": "size of the face",
     "place": "place of the face",
-    "kind": "kind of picture",
-    "mouth": "mouth of the picture",
+    "kind": "kind of image",
+    "mouth": "mouth of the image",
 }
 
 _EQUAL = 0.05
@@ -28,7 +28,7 @@ _BARS = 0.8  # of the room for a label
 
 
 def draw_charts(folder: Path, study: Study) -> list[Path]:
-    """One chart for each group, and one of features and scores where there are pictures to compare.
+    """Draw one chart for each group, and one of features and scores if there are images to compare.
 
     Returns:
         The SVGs; a PNG lies beside each.
@@ -43,7 +43,7 @@ def draw_charts(folder: Path, study: Study) -> list[Path]:
         for suffix in SUFFIXES:
             _draw_bars(folder / f"{group}{suffix}", group, dict(zip(study.models, tables, strict=True)))
         made.append(folder / f"{group}.svg")
-    compared = [row for row in compared_pictures(study) if row.features is not None]
+    compared = [row for row in compared_images(study) if row.features is not None]
     if len({row.portrait for row in compared}) > 2:
         for suffix in SUFFIXES:
             _draw_features(folder / f"features{suffix}", compared)
@@ -51,27 +51,27 @@ def draw_charts(folder: Path, study: Study) -> list[Path]:
     return made
 
 
-def compared_pictures(study: Study) -> list[Row]:
-    """The results of different pictures in equal framings: the kinds, and each portrait in its plain framing."""
+def compared_images(study: Study) -> list[Row]:
+    """Return the results in equal framings: the kinds, and each portrait as large as the driving face."""
     return [row for row in study.rows if row.group == "kind" or (row.group == "size" and is_equal(row))]
 
 
 def is_equal(row: Row) -> bool:
-    """Whether the face of the picture is as large as the driving one."""
+    """Return whether the face of the image is as large as the driving face."""
     return row.size is not None and abs(row.size - 1) < _EQUAL
 
 
 def rows_by_mouth(study: Study, model: str) -> dict[str, list[Row]]:
-    """The compared pictures of a model by how their mouths are held."""
+    """Return the compared images of a model by the state of the mouth."""
     found: dict[str, list[Row]] = {}
-    for row in compared_pictures(study):
+    for row in compared_images(study):
         if row.model == model and row.features is not None:
             found.setdefault(row.features.mouth, []).append(row)
     return found
 
 
 def _draw_bars(path: Path, group: str, tables: dict[str, dict[str, list[Row]]]) -> None:
-    """A row of bars for each model: a bar for each part and label, with whiskers over frames, a dot for each result."""
+    """Draw a row for each model: a bar for each part and label, with whiskers over frames and a dot for each result."""
     labels = list(dict.fromkeys(label for table in tables.values() for label in table))
     width = max(5.0, 1.6 * len(labels) + 1)
     with figure_file(path, len(tables), 1, (width, 3.2)) as axes:

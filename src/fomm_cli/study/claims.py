@@ -1,36 +1,43 @@
-"""What a study has found, in sentences with their figures: beside what the students' study says, and in general."""
+"""State what a study has found, in sentences with figures, beside the claims of the students' study."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import yaml
 from scipy.stats import spearmanr
 
+from fomm_cli.models.bundled import ASSETS
 from fomm_cli.scoring.rubric import STUDY_PARTS
-from fomm_cli.study.charts import GROUPS, compared_pictures, is_equal, rows_by_mouth
+from fomm_cli.study.charts import GROUPS, compared_images, is_equal, rows_by_mouth
 from fomm_cli.study.ratings import Agreement
 from fomm_cli.study.rows import Row, Study
 
 Verdict = Literal["agrees", "disagrees", "cannot tell", ""]
 
-MOUTHS = ("slightly open", "closed", "slightly open with teeth", "open with teeth")
-"""From the best to the worst, as the students found."""
-
 _CLEAR = 0.5  # points; smaller differences are none
 _USABLE = 2.0  # points, below which nothing can get much worse
 _SMALL = 0.8  # height of a face in driving faces, below which it is clearly smaller
-_FEWEST = 5  # pictures for a correlation
+_FEWEST = 5  # images for a correlation
+
+
+class Judgement(NamedTuple):
+    """Whether figures agree with a claim, a sentence with these figures, and the number of results behind them."""
+
+    verdict: Verdict
+    text: str
+    samples: int
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence.
+    """A sentence about the results.
 
     Attributes:
-        claim: of the students' study that it is about; empty for others.
+        claim: the claim of the students' study that it is about, from assets/claims.yaml; empty for others.
         verdict: whether the figures agree with the claim.
         text: the sentence.
         samples: number of results that it rests on.
@@ -42,14 +49,20 @@ class Claim:
     samples: int
 
 
+def students_claims() -> dict[str, dict[str, Any]]:
+    """Read the claims of the students' study by the name of the measurement that checks them."""
+    claims: dict[str, dict[str, Any]] = yaml.safe_load((ASSETS / "claims.yaml").read_text(encoding="utf-8"))
+    return claims
+
+
 def findings(study: Study, agreements: Sequence[Agreement] = ()) -> list[Claim]:
-    """Everything that can be said: of each model, of the models together, of the raters."""
+    """Return every sentence about the models, their comparison and the raters."""
     found = []
     for model in study.models:
         whose = f"with {model}, " if len(study.models) > 1 else ""
-        for judge in _CLAIMS:
-            finding = judge(study, model)
-            found.append(Claim(finding.claim, finding.verdict, whose + finding.text, finding.samples))
+        for name, students in students_claims().items():
+            verdict, text, samples = _MEASUREMENTS[name](study, model)
+            found.append(Claim(students["claim"], verdict, whose + text, samples))
         for group in study.groups:
             found += [Claim("", "", whose + text, count) for text, count in _extremes(study.of(model, group), group)]
     found += _models_compared(study)
@@ -62,41 +75,39 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _contrast(study: Study, model: str) -> Claim:
-    claim = "Strong contrast between features and skin helps more than visible whites of the eyes."
+def _contrast(study: Study, model: str) -> Judgement:
     rows = [
-        row for row in compared_pictures(study)
+        row for row in compared_images(study)
         if row.model == model and row.features is not None and "total" in row.scores
     ]  # fmt: skip
     totals = [row.scores["total"].value for row in rows]
     columns = {name: [float(getattr(row.features, name)) for row in rows] for name in ("contrast", "whites")}
     if len(rows) < _FEWEST:
-        text = f"{len(rows)} picture(s) with a face in equal framings are too few; add some with --kind"
-        return Claim(claim, "cannot tell", text, len(rows))
+        text = f"{len(rows)} image(s) with a face in equal framings are too few; add some with --kind"
+        return Judgement("cannot tell", text, len(rows))
     if max(totals) < _USABLE or any(len(set(column)) < 2 for column in (totals, *columns.values())):
-        text = f"the {len(rows)} pictures in equal framings hardly differ, or none gets points to compare"
-        return Claim(claim, "cannot tell", text, len(rows))
+        text = f"the {len(rows)} images in equal framings hardly differ, or none gets points to compare"
+        return Judgement("cannot tell", text, len(rows))
     rho = {name: float(spearmanr(column, totals).statistic) for name, column in columns.items()}
     text = (
-        f"over {len(rows)} pictures, the total goes with the contrast by {rho['contrast']:+.2f} "
+        f"over {len(rows)} images, the total goes with the contrast by {rho['contrast']:+.2f} "
         f"and with the whites of the eyes by {rho['whites']:+.2f} (Spearman)"
     )
     agrees = rho["contrast"] > max(0.0, rho["whites"])
-    return Claim(claim, "agrees" if agrees else "disagrees", text, len(rows))
+    return Judgement("agrees" if agrees else "disagrees", text, len(rows))
 
 
-def _small(study: Study, model: str) -> Claim:
-    claim = "A face clearly smaller than the driving one fails, first at the mouth."
+def _small(study: Study, model: str) -> Judgement:
     series = [row for rows in study.of(model, "size").values() for row in rows if row.size is not None]
     small = [row for row in series if row.size is not None and row.size < _SMALL]
     same = [row for row in series if is_equal(row)]
     losses = {part: _loss(same, small, part) for part in (*STUDY_PARTS, "total")}
     known = {part: loss for part, loss in losses.items() if loss is not None}
     if "total" not in known or "mouth" not in known:
-        return Claim(claim, "cannot tell", "there are no results of smaller faces to compare", len(small))
+        return Judgement("cannot tell", "there are no results of smaller faces to compare", len(small))
     if (reference := _mean(same, "total") or 0.0) < _USABLE:
         text = f"even faces as large as the driving one get {reference:.1f} points, so there is little to lose"
-        return Claim(claim, "cannot tell", text, len(small) + len(same))
+        return Judgement("cannot tell", text, len(small) + len(same))
     parts = ", ".join(f"{part} {-known[part]:+.1f}" for part in STUDY_PARTS if part in known)
     text = (
         f"faces below {_SMALL:g} of the driving face's height get {-known['total']:+.1f} points against equal ones "
@@ -104,7 +115,7 @@ def _small(study: Study, model: str) -> Claim:
     )
     first = max((part for part in STUDY_PARTS if part in known), key=known.__getitem__)
     agrees = known["total"] > _CLEAR and first == "mouth"
-    return Claim(claim, "agrees" if agrees else "disagrees", text, len(small) + len(same))
+    return Judgement("agrees" if agrees else "disagrees", text, len(small) + len(same))
 
 
 def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float | None:
@@ -112,14 +123,13 @@ def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float |
     return None if one is None or other is None else one - other
 
 
-def _border(study: Study, model: str) -> Claim:
-    claim = "A subject at the border is squeezed instead of leaving the picture."
+def _border(study: Study, model: str) -> Judgement:
     table = study.of(model, "place")
     edge = [row for label, rows in table.items() if label != "centre" for row in rows]
     middle = table.get("centre", [])
     means = [[row.distortion for row in rows if row.distortion is not None] for rows in (edge, middle)]
     if not all(means):
-        return Claim(claim, "cannot tell", "no face is seen in the results at the border and in the middle", len(edge))
+        return Judgement("cannot tell", "no face is seen in the results at the border and in the middle", len(edge))
     at_edge, in_middle = (float(np.mean(values)) for values in means)
     total = _loss(middle, edge, "total")
     text = (
@@ -128,34 +138,36 @@ def _border(study: Study, model: str) -> Claim:
         + ("" if total is None else f"; their total is {-total:+.1f} points")
         + f" ({len(means[0])} against {len(means[1])} results)"
     )
-    return Claim(claim, "agrees" if at_edge > 1.5 * in_middle else "disagrees", text, sum(map(len, means)))
+    return Judgement("agrees" if at_edge > 1.5 * in_middle else "disagrees", text, sum(map(len, means)))
 
 
-def _mouths(study: Study, model: str) -> Claim:
-    claim = (
-        "Of mouths, slightly open with dark shadow is better than closed, than slightly open with teeth, "
-        "than open with teeth."
-    )
+def _mouths(study: Study, model: str) -> Judgement:
     table = rows_by_mouth(study, model)
-    means = [(kind, mean, len(table[kind])) for kind in MOUTHS
+    means = [(kind, mean, len(table[kind])) for kind in students_claims()["mouths"]["best_to_worst"]
              if kind in table and (mean := _mean(table[kind], "mouth")) is not None]  # fmt: skip
     samples = sum(count for _, _, count in means)
     if len(means) < 2:
-        text = "the pictures do not hold their mouths in different ways; add some with --kind"
-        return Claim(claim, "cannot tell", text, samples)
+        text = "the images do not hold their mouths in different ways; add some with --kind"
+        return Judgement("cannot tell", text, samples)
     text = "mouths get " + ", ".join(f"{mean:.1f} points {kind} (n = {count})" for kind, mean, count in means)
     values = [mean for _, mean, _ in means]
     if max(values) < _USABLE:
-        return Claim(claim, "cannot tell", f"{text}: there is little to lose", samples)
+        return Judgement("cannot tell", f"{text}: there is little to lose", samples)
     in_order = values == sorted(values, reverse=True) and values[0] - values[-1] > _CLEAR
-    return Claim(claim, "agrees" if in_order else "disagrees", text, samples)
+    return Judgement("agrees" if in_order else "disagrees", text, samples)
 
 
-_CLAIMS: tuple[Callable[[Study, str], Claim], ...] = (_contrast, _small, _border, _mouths)
+_MEASUREMENTS: dict[str, Callable[[Study, str], Judgement]] = {
+    "contrast": _contrast,
+    "small_face": _small,
+    "border": _border,
+    "mouths": _mouths,
+}
+"""By the keys of assets/claims.yaml."""
 
 
 def _extremes(table: dict[str, list[Row]], group: str) -> list[tuple[str, int]]:
-    """The best and the worst label of a group by the mean total."""
+    """Name the best and the worst label of a group by the mean total."""
     if any(row.basis == "landmarks" for rows in table.values() for row in rows):  # outlines alone do not compare
         table = {label: [row for row in rows if row.basis == "landmarks"] for label, rows in table.items()}
     means = {label: mean for label, rows in table.items() if (mean := _mean(rows, "total")) is not None}
@@ -173,28 +185,28 @@ def _extremes(table: dict[str, list[Row]], group: str) -> list[tuple[str, int]]:
 
 
 def _models_compared(study: Study) -> list[Claim]:
-    """Each further model against the first, over the pictures that both have animated."""
+    """Compare each further model with the first, over the images that both have animated."""
     first, *others = study.models
-    own = {_picture(row): row for row in study.rows if row.model == first}
+    own = {_image(row): row for row in study.rows if row.model == first}
     found = []
     for model in others:
         pairs = [
-            (row.scores["total"].value, own[_picture(row)].scores["total"].value)
+            (row.scores["total"].value, own[_image(row)].scores["total"].value)
             for row in study.rows
             if row.model == model and "total" in row.scores
-            and _picture(row) in own and "total" in own[_picture(row)].scores
+            and _image(row) in own and "total" in own[_image(row)].scores
         ]  # fmt: skip
         if pairs:
             differences = np.array([one - other for one, other in pairs])
             text = (
-                f"{model} gets {differences.mean():+.2f} points against {first} over {len(pairs)} pictures, "
+                f"{model} gets {differences.mean():+.2f} points against {first} over {len(pairs)} images, "
                 f"and is better in {np.count_nonzero(differences > 0)} of them"
             )
             found.append(Claim("", "", text, 2 * len(pairs)))
     return found
 
 
-def _picture(row: Row) -> str:
+def _image(row: Row) -> str:
     return row.result.rpartition("/")[2]
 
 

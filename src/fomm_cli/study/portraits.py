@@ -1,9 +1,7 @@
-"""The pictures of a study: portraits in many framings, and others, all brought to one format."""
+"""Write the images of a study: portraits in many framings, and others, all in one format."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in
 from fomm_cli.faces.quality import eye_whites, feature_contrast, mouth_of
 from fomm_cli.files.atomic import make_folder, replacing
-from fomm_cli.files.inputs import read_text
+from fomm_cli.files.tables import read_csv
 from fomm_cli.geometry import Box
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.folder import images_at
@@ -28,7 +26,7 @@ from fomm_cli.study.series import SIDE, SIZES, framed, place_series, size_series
 
 @dataclass(frozen=True)
 class Features:
-    """What the study says makes a picture good or bad, where a face with landmarks is found in it.
+    """The properties of an image that the study says matter, where a face with landmarks is found.
 
     Attributes:
         face_height: as a fraction of the frame.
@@ -48,14 +46,14 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Specimen:
-    """A picture to animate.
+class StudyImage:
+    """An image to animate.
 
     Attributes:
         path: of the file in the study's folder.
         group: size, place or kind.
         label: in the group.
-        portrait: name of the picture it was made from.
+        portrait: name of the image it was made from.
         size: height that the face was given, in driving faces; None where no face was found.
         features: of it; None where no face is found.
     """
@@ -68,8 +66,8 @@ class Specimen:
     features: Features | None
 
 
-def make_specimens(job: StudyJob, driving: Framing, detector: FaceDetector) -> list[Specimen]:
-    """Write every picture of a study into its folder.
+def make_images(job: StudyJob, driving: Framing, detector: FaceDetector) -> list[StudyImage]:
+    """Write every image of a study into its folder.
 
     Args:
         job: says which.
@@ -77,28 +75,28 @@ def make_specimens(job: StudyJob, driving: Framing, detector: FaceDetector) -> l
         detector: one that knows landmarks.
 
     Raises:
-        InputError: a picture that cannot be read, a portrait without a face, or framings that cannot be.
+        InputError: an image that cannot be read, a portrait without a face, or framings that cannot be.
     """
     folder = job.out / "pictures"
     make_folder(folder)
-    specimens = []
+    entries = []
     names: set[str] = set()
     for path in job.source_images:
-        for group, label, size, picture in _series(job, path, driving, detector):
-            specimens.append(_written(folder, names, picture, (group, label, path.stem), size, detector))
+        for group, label, size, image in _series(job, path, driving, detector):
+            entries.append(_written(folder, names, image, (group, label, path.stem), size, detector))
     for label, path in _kinds(job.kinds):
-        known, picture = _normal(read_first_frame(path), driving, detector)
-        specimens.append(_written(folder, names, picture, ("kind", label, path.stem), known, detector))
-    return specimens
+        known, image = _normal(read_first_frame(path), driving, detector)
+        entries.append(_written(folder, names, image, ("kind", label, path.stem), known, detector))
+    return entries
 
 
 def _series(
     job: StudyJob, path: Path, driving: Framing, detector: FaceDetector
 ) -> Iterator[tuple[str, str, float, np.ndarray]]:
-    picture = read_first_frame(path)
-    faces = detector.detect(picture)
+    image = read_first_frame(path)
+    faces = detector.detect(image)
     if not faces:
-        raise InputError(f"no face is found in {path}", "Give it as --kind label=picture: it is animated as it is")
+        raise InputError(f"no face is found in {path}", "Give it as --kind label=image: it is animated as it is")
     places = None if job.places is None else dict(job.places)
     series = {
         "size": size_series(driving, SIZES if job.sizes is None else dict(job.sizes)),
@@ -106,25 +104,25 @@ def _series(
     }
     for group, framings in series.items():
         for label, framing in framings.items():
-            yield group, label, framing.height / driving.height, framed(picture, faces[0].box, framing)
+            yield group, label, framing.height / driving.height, framed(image, faces[0].box, framing)
 
 
-def _normal(picture: np.ndarray, driving: Framing, detector: FaceDetector) -> tuple[float | None, np.ndarray]:
+def _normal(image: np.ndarray, driving: Framing, detector: FaceDetector) -> tuple[float | None, np.ndarray]:
     """Framed as the driving video, so that size and place make no difference; without a face, the middle square."""
-    faces = detector.detect(picture)
+    faces = detector.detect(image)
     if not faces:
-        return None, fit_frame(picture, (SIDE, SIDE), "crop")
-    return 1.0, framed(picture, faces[0].box, driving)
+        return None, fit_frame(image, (SIDE, SIDE), "crop")
+    return 1.0, framed(image, faces[0].box, driving)
 
 
 def _written(
     folder: Path,
     names: set[str],
-    picture: np.ndarray,
+    image: np.ndarray,
     words: tuple[str, str, str],
     size: float | None,
     detector: FaceDetector,
-) -> Specimen:
+) -> StudyImage:
     group, label, portrait = words
     stem = re.sub(r"[^\w-]+", "_", "-".join(words))[:80]
     name, number = stem, 1
@@ -134,23 +132,23 @@ def _written(
     names.add(name)
     path = folder / f"{name}.png"
     with replacing(path) as part:
-        write_image(part, picture, {})
-    return Specimen(path, group, label, portrait, size, _features(picture, detector))
+        write_image(part, image, {})
+    return StudyImage(path, group, label, portrait, size, _features(image, detector))
 
 
-def _features(picture: np.ndarray, detector: FaceDetector) -> Features | None:
-    faces = detector.detect(picture)
+def _features(image: np.ndarray, detector: FaceDetector) -> Features | None:
+    faces = detector.detect(image)
     if not faces or faces[0].landmarks is None:
         return None
     face = faces[0]
     framing = framing_in(face.box, Box(0, 0, SIDE, SIDE))
-    contrast = feature_contrast(picture, face.box.intersection(Box(0, 0, SIDE, SIDE)))
-    whites, mouth = eye_whites(picture, face), mouth_of(picture, face)
+    contrast = feature_contrast(image, face.box.intersection(Box(0, 0, SIDE, SIDE)))
+    whites, mouth = eye_whites(image, face), mouth_of(image, face)
     return Features(framing.height, framing.x, framing.y, contrast, whites, mouth)
 
 
 def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Label and picture for each of the further pictures.
+    """Return label and path of each of the further images.
 
     Raises:
         InputError: nothing there, or a table that makes no sense.
@@ -173,13 +171,7 @@ def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 
 def _table(path: Path) -> list[tuple[str, Path]]:
-    try:
-        with io.StringIO(read_text(path, "table"), newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"--kind {path} cannot be read: {error}", "Write --kind label=picture, or name a CSV or a folder"
-        ) from error
-    if not rows or not {"kind", "picture"} <= set(rows[0]):
+    columns, rows = read_csv(path)
+    if not rows or not {"kind", "picture"} <= set(columns):
         raise InputError(f"{path} needs the columns kind and picture", "Add them in its first line")
-    return [(row["kind"], path.parent / row["picture"]) for row in rows]
+    return [(row["kind"], path.parent / row["picture"]) for _, row in rows]

@@ -1,9 +1,7 @@
-"""What people say of the results, how far they agree with one another, and with the scores."""
+"""Read ratings by people, and measure how far they agree with one another and with the scores."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from fomm_cli.errors import InputError
-from fomm_cli.files.inputs import read_text
+from fomm_cli.files.tables import read_csv
 from fomm_cli.scoring.rubric import STUDY_PARTS
 
 HIGHEST = 4
@@ -23,7 +21,7 @@ HIGHEST = 4
 
 @dataclass(frozen=True)
 class Rating:
-    """What one person gives one result: points from 0 to `HIGHEST` by part."""
+    """The points that one person gives one result: 0 to `HIGHEST` by part."""
 
     rater: str
     result: str
@@ -31,26 +29,21 @@ class Rating:
 
 
 def read_ratings(path: Path) -> list[Rating]:
-    """The ratings in a CSV that `study.html` has saved, or several of them put together.
+    """Read the ratings in a CSV that `study.html` has saved, or in several of them put together.
 
     Raises:
         InputError: it cannot be read, or makes no sense; the message names the line.
     """
-    columns = ("rater", "result", *STUDY_PARTS)
-    try:
-        with io.StringIO(read_text(path, "table"), newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := set(columns) - set(reader.fieldnames or ()):
-                raise InputError(f"{path} has no column {min(missing)}", "Save the ratings with study.html")
-            return [_rating(row, f"{path}, line {reader.line_num}") for row in reader if row["rater"] != "rater"]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read: {error}", "Save the ratings with study.html") from error
+    columns, rows = read_csv(path)
+    if missing := {"rater", "result", *STUDY_PARTS} - set(columns):
+        raise InputError(f"{path} has no column {min(missing)}", "Save the ratings with study.html")
+    return [_rating(row, f"{path}, line {line}") for line, row in rows if row["rater"] != "rater"]
 
 
 def _rating(row: dict[str, str], where: str) -> Rating:
     points = {}
     for part in STUDY_PARTS:
-        text = (row[part] or "").strip()
+        text = row[part].strip()
         if text not in map(str, range(HIGHEST + 1)):
             raise InputError(f"{where}: {part} is {text!r}", f"Give 0 to {HIGHEST} points")
         points[part] = int(text)
@@ -59,7 +52,7 @@ def _rating(row: dict[str, str], where: str) -> Rating:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far people agree about a part, or about the total.
+    """The agreement of people about a part, or about the total.
 
     Attributes:
         part: eyes, mouth, outline or total.
@@ -79,7 +72,7 @@ class Agreement:
 
 
 def mean_points(ratings: Sequence[Rating]) -> dict[str, dict[str, float]]:
-    """Mean points by result and part, scaled to 10, with their total."""
+    """Return mean points by result and part, scaled to 10, with their total."""
     table: dict[str, list[dict[str, int]]] = defaultdict(list)
     for rating in ratings:
         table[rating.result].append(rating.points)
@@ -91,7 +84,7 @@ def mean_points(ratings: Sequence[Rating]) -> dict[str, dict[str, float]]:
 
 
 def agreements(ratings: Sequence[Rating], computed: dict[str, dict[str, float]]) -> list[Agreement]:
-    """Agreement of raters with one another and with the computed scores.
+    """Measure the agreement of raters with one another and with the computed scores.
 
     Args:
         ratings: of results.
@@ -114,7 +107,7 @@ def agreements(ratings: Sequence[Rating], computed: dict[str, dict[str, float]])
 
 
 def krippendorff_alpha(units: Sequence[Sequence[float]]) -> float | None:
-    """Krippendorff's alpha for ordered values: 1 for perfect agreement, 0 for chance.
+    """Compute Krippendorff's alpha for ordered values: 1 for perfect agreement, 0 for chance.
 
     Formulas of *Computing Krippendorff's Alpha-Reliability* (Krippendorff, 2011), section E, ordinal metric.
 
@@ -141,6 +134,6 @@ def krippendorff_alpha(units: Sequence[Sequence[float]]) -> float | None:
 
 
 def _ordinal_distances(counts: np.ndarray) -> np.ndarray:
-    """Squared number of values from the middle of one rank to the middle of another, (V, V)."""
+    """Return the squared number of values from the middle of one rank to the middle of another, (V, V)."""
     middles = np.cumsum(counts) - counts / 2
     return np.asarray((middles[:, None] - middles[None]) ** 2)

@@ -1,4 +1,4 @@
-"""The report of a study: `study.csv`, charts, contact sheets, and `study.html` that needs no other file."""
+"""Write the report of a study: `study.csv`, charts, contact sheets, and `study.html`, which needs no other file."""
 
 from __future__ import annotations
 

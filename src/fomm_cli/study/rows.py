@@ -1,4 +1,4 @@
-"""What is known of each result of a study, as records, as JSON to go on from, and as a table."""
+"""Store the results of a study as records, as JSON to continue from, and as a table."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Row:
         model: it was made by.
         group: size, place or kind.
         label: in the group.
-        portrait: name of the picture it was made from.
-        size: height that the picture's face was given, in driving faces; None where no face was found.
+        portrait: name of the image it was made from.
+        size: height that the image's face was given, in driving faces; None where no face was found.
         scores: by the names in `NUMBERS`; what could not be seen is missing.
         basis: of the scores: landmarks, or keypoints.
         seen: share of the frames in which the result's face was found.
         distortion: mean change of the face's width by height that the driving face does not have, as a fraction.
         notes: on the scores.
-        features: of the picture.
+        features: of the image.
     """
 
     result: str
@@ -51,13 +51,13 @@ class Row:
     features: Features | None
 
     def value(self, name: str) -> float | None:
-        """A score by its name."""
+        """Return a score by its name; None if the part could not be seen."""
         return self.scores[name].value if name in self.scores else None
 
 
 @dataclass(frozen=True)
 class Study:
-    """All that the report of a study is made of.
+    """All data that the report of a study is made from.
 
     Attributes:
         driving: name of the driving video.
@@ -73,16 +73,16 @@ class Study:
 
     @property
     def models(self) -> list[str]:
-        """Names of the models, in their order."""
+        """Return the names of the models, in their order."""
         return list(dict.fromkeys(row.model for row in self.rows))
 
     @property
     def groups(self) -> list[str]:
-        """Names of the groups, in their order."""
+        """Return the names of the groups, in their order."""
         return list(dict.fromkeys(row.group for row in self.rows))
 
     def of(self, model: str, group: str) -> dict[str, list[Row]]:
-        """The rows of a group by their label."""
+        """Return the rows of a group by their label."""
         found: dict[str, list[Row]] = {}
         for row in self.rows:
             if (row.model, row.group) == (model, group):
@@ -129,7 +129,7 @@ def _check_names(row: Row, path: Path) -> None:
 
 
 def write_table(path: Path, rows: Sequence[Row], people: dict[str, dict[str, float]]) -> None:
-    """A line for each result.
+    """Write a CSV with a line for each result.
 
     Args:
         path: of the CSV.
@@ -141,7 +141,7 @@ def write_table(path: Path, rows: Sequence[Row], people: dict[str, dict[str, flo
 
 
 def table_line(row: Row, people: dict[str, float] | None) -> dict[str, str]:
-    """A result as text by column."""
+    """Return a result as text by column."""
     line = {"result": row.result, "model": row.model, "group": row.group, "label": row.label, "portrait": row.portrait}
     for name in NUMBERS:
         score = row.scores.get(name)

@@ -1,4 +1,4 @@
-"""Runs a study: pictures, results, scores, report; what is done already is kept."""
+"""`fomm study`: make images, animate and score them, and write the report; finished work is kept."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from fomm_cli.models.bundled import bundled_checkpoint
 from fomm_cli.models.download import with_checkpoint_file
 from fomm_cli.progress import Progress, silent
 from fomm_cli.scoring.measurements import FaceTrack
-from fomm_cli.scoring.scorer import Scored, Scorer
+from fomm_cli.scoring.scorer import Report, Scorer
 from fomm_cli.study.options import StudyJob
-from fomm_cli.study.portraits import Specimen, make_specimens
+from fomm_cli.study.portraits import StudyImage, make_images
 from fomm_cli.study.ratings import read_ratings
 from fomm_cli.study.report import write_report
 from fomm_cli.study.rows import NUMBERS, Row, Study
@@ -55,7 +55,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What came out of a study.
+    """The result of a study.
 
     Attributes:
         page: the report.
@@ -71,7 +71,7 @@ class StudyResult:
 
 
 def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
-    """Do the job.
+    """Make the images of a study, animate and score them, and write the report.
 
     Raises:
         InterruptedByUserError: Ctrl-C; what is done stays done.
@@ -102,8 +102,8 @@ def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
 
 def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
     driving = open_clip(driving_video, max_frames=job.max_frames)
-    for picture in job.source_images:
-        check_exists(picture)
+    for image in job.source_images:
+        check_exists(image)
     models = _models(job, progress)
     make_folder(job.out)
     with open_detector("mediapipe") as detector:
@@ -112,10 +112,8 @@ def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
             model.name: Scorer(driving, detector, partial(_load, model, job.device), driving_face=face)
             for model in models
         }
-        specimens = make_specimens(job, _driving_framing(face, driving), detector)
-        pairs = {
-            f"{model.name}/{specimen.path.stem}.mp4": (model, specimen) for model in models for specimen in specimens
-        }
+        entries = make_images(job, _driving_framing(face, driving), detector)
+        pairs = {f"{model.name}/{entry.path.stem}.mp4": (model, entry) for model in models for entry in entries}
         results = job.out / "results"
         batch = BatchJob(
             tuple(_animate_job(job, driving_video, name, *pair) for name, pair in pairs.items()),
@@ -151,7 +149,7 @@ def _load(model: Contestant, device: str) -> Animator:
 
 
 def _driving_framing(face: FaceTrack, driving: Clip) -> Framing:
-    """How the driving face sits in its first frame; as in training data where there is none."""
+    """Return how the driving face sits in its first frame; the framing of training data if there is no face."""
     if not face.seen.any():
         logger.warning("no face is found in the driving video: the portraits are framed as in training data")
         return Framing(FACE_HEIGHT, *CENTRE)
@@ -162,9 +160,9 @@ def _driving_framing(face: FaceTrack, driving: Clip) -> Framing:
     return framing
 
 
-def _animate_job(job: StudyJob, driving_video: Path, name: str, model: Contestant, specimen: Specimen) -> AnimateJob:
+def _animate_job(job: StudyJob, driving_video: Path, name: str, model: Contestant, entry: StudyImage) -> AnimateJob:
     return AnimateJob(
-        specimen.path, driving_video, Path(name), checkpoint=model.checkpoint, config=model.config,
+        entry.path, driving_video, Path(name), checkpoint=model.checkpoint, config=model.config,
         max_frames=job.max_frames, crop="none",
     )  # fmt: skip
 
@@ -178,26 +176,26 @@ class _Judge:
         self._scorers = scorers
         self._driving_key = sha256_of(driving_video) if driving_video.is_file() else str(driving_video.resolve())
 
-    def row(self, name: str, model: Contestant, specimen: Specimen) -> Row:
-        """What is to be said of a result."""
+    def row(self, name: str, model: Contestant, entry: StudyImage) -> Row:
+        """Return the scored row of a result; kept from an earlier run where nothing has changed."""
         result = self._job.out / "results" / name
         remembered = self._job.out / "scores" / f"{name}.json"
         view = Path("views") / name
-        key = self._key(result, specimen, model)
+        key = self._key(result, entry, model)
         if (row := _remembered(remembered, key)) is not None and (self._job.out / view).exists():
             return row
-        source = read_first_frame(specimen.path)
+        source = read_first_frame(entry.path)
         write_view(self._job.out / view, source, self._driving, open_clip(result))
-        scored = self._scorers[model.name].score(open_clip(result), source)
-        row = _row(f"results/{name}", view.as_posix(), model.name, specimen, scored)
+        report = self._scorers[model.name].score(open_clip(result), source)
+        row = _row(f"results/{name}", view.as_posix(), model.name, entry, report)
         make_folder(remembered.parent)
         with replacing(remembered) as part:
             part.write_text(json.dumps({"key": key, "row": asdict(row)}), encoding="utf-8")
         return row
 
-    def _key(self, result: Path, specimen: Specimen, model: Contestant) -> str:
-        files = [sha256_of(path) for path in (result, specimen.path, model.checkpoint or bundled_checkpoint())]
-        names = [specimen.group, specimen.label, specimen.portrait, self._job.max_frames]
+    def _key(self, result: Path, entry: StudyImage, model: Contestant) -> str:
+        files = [sha256_of(path) for path in (result, entry.path, model.checkpoint or bundled_checkpoint())]
+        names = [entry.group, entry.label, entry.portrait, self._job.max_frames]
         content = [__version__, self._driving_key, *files, *names]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -213,10 +211,10 @@ def _remembered(path: Path, key: str) -> Row | None:
         return None
 
 
-def _row(result: str, view: str, model: str, specimen: Specimen, scored: Scored) -> Row:
-    found = {"total": scored.scores.total, **scored.scores.parts}
+def _row(result: str, view: str, model: str, entry: StudyImage, report: Report) -> Row:
+    found = {"total": report.scores.total, **report.scores.parts}
     scores = {name: score for name in NUMBERS if (score := found[name]) is not None}
     return Row(
-        result, view, model, specimen.group, specimen.label, specimen.portrait, specimen.size,
-        scores, scored.scores.basis, scored.scores.seen, scored.distortion, scored.scores.notes, specimen.features,
+        result, view, model, entry.group, entry.label, entry.portrait, entry.size,
+        scores, report.scores.basis, report.scores.seen, report.distortion, report.scores.notes, entry.features,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One portrait framed in many ways: the series of sizes and of places."""
+"""Frame one portrait in many ways: the series of sizes and of places."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from fomm_cli.geometry import Box
 from fomm_cli.options import invalid
 
 SIDE = 512
-"""Of the pictures, in pixels."""
+"""Of the images, in pixels."""
 SIZES = {"features only": 2.2, "larger": 1.4, "same": 1.0, "smaller": 0.67, "very small": 0.33}
 """Height of the face, in heights of the driving face."""
 PLACES = ("centre", "left", "right", "top", "top, eyes cut off")
 
 _LARGEST = 1.5  # heights of a face in a frame; beyond it there is skin only
 _EYES_ABOVE_MIDDLE = 0.18  # of the face's height
-_FEATHER = 0.04  # of the picture's side: how softly it ends in its surroundings
-_BLUR = 0.02  # of the frame's side, of what surrounds the picture
+_FEATHER = 0.04  # of the image's side: how softly it ends in its surroundings
+_BLUR = 0.02  # of the frame's side, of what surrounds the image
 
 
 def size_series(driving: Framing, sizes: dict[str, float]) -> dict[str, Framing]:
-    """Faces of several sizes where the driving face is.
+    """Return framings with faces of several sizes at the place of the driving face.
 
     Args:
         driving: how the driving face sits in its frame.
         sizes: in heights of the driving face, by name.
 
     Raises:
-        InputError: a size that no picture can have.
+        InputError: a size that no image can have.
     """
     series = {}
     for name, ratio in sizes.items():
@@ -41,7 +41,7 @@ def size_series(driving: Framing, sizes: dict[str, float]) -> dict[str, Framing]
 
 
 def place_series(driving: Framing, places: dict[str, tuple[float, float]] | None) -> dict[str, Framing]:
-    """Faces of the driving face's size in several places.
+    """Return framings with faces of the driving face's size in several places.
 
     Args:
         driving: how the driving face sits in its frame.
@@ -57,23 +57,22 @@ def place_series(driving: Framing, places: dict[str, tuple[float, float]] | None
     return {name: Framing(height, x, y) for name, (x, y) in places.items()}
 
 
-def framed(picture: np.ndarray, face: Box, framing: Framing) -> np.ndarray:
-    """The portrait framed so; where it ends, the colours of its borders go on, blurred.
+def framed(image: np.ndarray, face: Box, framing: Framing) -> np.ndarray:
+    """Frame a portrait; beyond its borders their colours go on, blurred.
 
     Args:
-        picture: uint8 (H, W, 3).
+        image: uint8 (H, W, 3).
         face: in it.
         framing: as wanted.
 
     Returns:
         uint8 (SIDE, SIDE, 3).
     """
-    scale = framing.height * SIDE / face_size(face)  # pixels of the result for one of the picture
+    scale = framing.height * SIDE / face_size(face)  # pixels of the result for one of the image
     x, y = face.centre
     left, top = framing.x * SIDE - x * scale, framing.y * SIDE - y * scale
-    height, width = picture.shape[:2]
-    image = Image.fromarray(picture)
-    # what the frame shows of the picture, then the same on the frame
+    height, width = image.shape[:2]
+    # what the frame shows of the image, then the same on the frame
     shown = Box(-left / scale, -top / scale, (SIDE - left) / scale, (SIDE - top) / scale).intersection(
         Box(0, 0, width, height)
     )
@@ -82,7 +81,7 @@ def framed(picture: np.ndarray, face: Box, framing: Framing) -> np.ndarray:
     placed = shown.mapped(scale, scale, left, top)
     size = (max(1, round(placed.width)), max(1, round(placed.height)))
     corners = (shown.left, shown.top, shown.right, shown.bottom)
-    part = image.resize(size, Image.Resampling.LANCZOS, box=corners)
+    part = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, box=corners)
     corner = (min(round(placed.left), SIDE - 1), min(round(placed.top), SIDE - 1))
     canvas = _surroundings(part, corner)
     canvas.paste(part, corner, _soft_mask(size, corner))
@@ -90,7 +89,7 @@ def framed(picture: np.ndarray, face: Box, framing: Framing) -> np.ndarray:
 
 
 def _surroundings(part: Image.Image, corner: tuple[int, int]) -> Image.Image:
-    """The pixels at the borders of a picture that is placed in the frame, carried on to the frame's, and blurred."""
+    """Continue the border pixels of a placed image to the edges of the frame, and blur them."""
     columns = np.clip(np.arange(SIDE) - corner[0], 0, part.width - 1)
     rows = np.clip(np.arange(SIDE) - corner[1], 0, part.height - 1)
     carried_on = np.asarray(part)[rows[:, None], columns]
@@ -98,7 +97,7 @@ def _surroundings(part: Image.Image, corner: tuple[int, int]) -> Image.Image:
 
 
 def _soft_mask(size: tuple[int, int], corner: tuple[int, int]) -> Image.Image:
-    """Opaque, but soft where the picture ends inside the frame."""
+    """Draw an opaque mask that is soft where the image ends inside the frame."""
     feather = max(1, round(_FEATHER * min(size)))
     padded = Image.new("L", (size[0] + 4 * feather, size[1] + 4 * feather), 0)
     (left, top), (right, bottom) = corner, (corner[0] + size[0], corner[1] + size[1])

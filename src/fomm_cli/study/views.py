@@ -1,4 +1,4 @@
-"""Source, driving video and result side by side: as a small video, and as strips of a contact sheet."""
+"""Show source, driving video and result side by side, as a small video and on a contact sheet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LINE = 24  # pixels for the headings
 
 
 def write_view(target: Path, source: np.ndarray, driving: Clip, result: Clip) -> None:
-    """A video of all three, in step, since it is one.
+    """Write source, driving video and result side by side as one video, so that they stay in step.
 
     Args:
         target: to write, MP4.
@@ -45,7 +45,7 @@ def write_view(target: Path, source: np.ndarray, driving: Clip, result: Clip) ->
 
 
 def write_sheet(target: Path, title: str, rows: Sequence[Row], folder: Path) -> None:
-    """Some frames of each result of a group below those of the driving video.
+    """Write an image with some frames of each result of a group below those of the driving video.
 
     Args:
         target: to write, PNG.
@@ -78,13 +78,13 @@ def write_sheet(target: Path, title: str, rows: Sequence[Row], folder: Path) -> 
 
 
 def without_driving(sheet: np.ndarray) -> np.ndarray:
-    """A contact sheet, uint8 (H, W, 3), without the line of the driving video."""
+    """Remove the line of the driving video from a contact sheet, uint8 (H, W, 3)."""
     return np.concatenate((sheet[: 2 * _LINE], sheet[2 * _LINE + SIDE :]))
 
 
 def _strip(view: Path) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """Source, and some pairs of driving frame and result, evenly over time."""
-    pictures = [frame.image for frame in open_clip(view).frames()]
-    chosen = [pictures[index] for index in np.linspace(0, len(pictures) - 1, _SHOWN).round().astype(int)]
-    pairs = [(picture[:, SIDE : 2 * SIDE], picture[:, 2 * SIDE :]) for picture in chosen]
-    return pictures[0][:, :SIDE], pairs
+    """Read the source and some pairs of driving frame and result, evenly spaced in time."""
+    images = [frame.image for frame in open_clip(view).frames()]
+    chosen = [images[index] for index in np.linspace(0, len(images) - 1, _SHOWN).round().astype(int)]
+    pairs = [(image[:, SIDE : 2 * SIDE], image[:, 2 * SIDE :]) for image in chosen]
+    return images[0][:, :SIDE], pairs

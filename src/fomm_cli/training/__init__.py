@@ -1,1 +1,1 @@
-"""From videos to a checkpoint."""
+"""Train a checkpoint from videos."""

@@ -1,4 +1,4 @@
-"""Random changes of training pairs, the same for both frames of a pair, on whole batches and on the device."""
+"""Change training pairs at random, both frames of a pair alike, on whole batches and on the device."""
 
 from __future__ import annotations
 
@@ -89,15 +89,15 @@ def jitter(pairs: Tensor, params: JitterParam, random: torch.Generator) -> Tenso
     return pairs
 
 
-def shift_hue(pictures: Tensor, turns: Tensor) -> Tensor:
+def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
     """Turn the hue of HSV colours.
 
     Args:
-        pictures: RGB in [0, 1], shape (..., 3, H, W).
+        images: RGB in [0, 1], shape (..., 3, H, W).
         turns: of the colour circle, broadcastable to (..., H, W).
     """
-    red, green, blue = pictures.unbind(-3)
-    value, least = pictures.amax(-3), pictures.amin(-3)
+    red, green, blue = images.unbind(-3)
+    value, least = images.amax(-3), images.amin(-3)
     chroma = value - least
     safe = chroma.clamp(min=1e-8)
     hue = torch.where(
@@ -125,9 +125,9 @@ def _saturation(pairs: Tensor, factor: Tensor) -> Tensor:
     return (pairs - grey) * factor + grey
 
 
-def _grey(pictures: Tensor) -> Tensor:
-    weights = torch.tensor(_LUMA, device=pictures.device).view(3, 1, 1)
-    return (pictures * weights).sum(-3, keepdim=True)
+def _grey(images: Tensor) -> Tensor:
+    weights = torch.tensor(_LUMA, device=images.device).view(3, 1, 1)
+    return (images * weights).sum(-3, keepdim=True)
 
 
 def _uniform(count: int, low: float, high: float, random: torch.Generator) -> Tensor:

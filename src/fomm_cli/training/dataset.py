@@ -1,4 +1,4 @@
-"""Pairs of frames to train on: which ones, and their pixels.
+"""Choose and load the pairs of frames to train on.
 
 Everything random follows from the seed and the step, so that training resumes with the very pairs it would have seen.
 """
@@ -39,7 +39,7 @@ class Video:
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """Videos, folders of frames and pictures (frames side by side, or one still), sorted by name.
+    """Find videos, folders of frames and images (frames side by side, or one still), sorted by name.
 
     Raises:
         InputError: there is no such folder, or nothing in it.
@@ -55,7 +55,7 @@ def find_videos(folder: Path) -> list[Path]:
 
 
 def identity_of(path: Path) -> str:
-    """Who is in a video, by its name: what stands before ``#``, or before a final ``_`` and number."""
+    """Return the person in a video by its name: the text before ``#``, or before a final ``_`` and number."""
     before, mark, _ = path.name.partition("#")
     if mark:
         return before
@@ -67,7 +67,7 @@ def open_video(path: Path, size: Size, *, in_memory: bool = False) -> Video:
     """Make a video ready to be read.
 
     Args:
-        path: a video file, a folder of frames, or a picture with frames of the shape of `size` side by side.
+        path: a video file, a folder of frames, or an image with frames of the shape of `size` side by side.
         size: (height, width) to bring the frames to.
         in_memory: decode all of it now.
 
@@ -91,7 +91,7 @@ class PairDataset:
 
     Attributes:
         batch_size: pairs in a batch.
-        stills: how many of them are still pictures, the last ones.
+        stills: how many of them are still images, the last ones.
     """
 
     def __init__(self, params: DatasetParams, folder: Path, *, batch_size: int, seed: int) -> None:
@@ -110,11 +110,11 @@ class PairDataset:
             list(self._threads.map(self._open, [*chain(*self._groups), *self._stills]))
 
     def steps_per_epoch(self, num_repeats: int) -> int:
-        """Batches in `num_repeats` passes over all clips, or over all identities."""
+        """Return the batches in `num_repeats` passes over all clips, or over all identities."""
         return max(1, len(self._groups) * num_repeats // (self.batch_size - self.stills))
 
     def load(self, step: int, slots: Sequence[int]) -> np.ndarray:
-        """The pairs of some slots of a batch, uint8 (N, 2, height, width, 3), the source first."""
+        """Load the pairs of some slots of a batch, uint8 (N, 2, height, width, 3), the source first."""
         return np.stack(list(self._threads.map(lambda slot: self._pair(step, slot), slots)))
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class PairDataset:
         return video.read(np.sort(random.integers(video.count, size=2)).tolist())
 
     def _item(self, position: int) -> int:
-        """The group at a position of the endless row of shuffled passes."""
+        """Return the group at a position of the endless sequence of shuffled passes."""
         turn, place = divmod(position, len(self._groups))
         return int(_shuffled(len(self._groups), self._seed, turn)[place])
 
@@ -143,7 +143,7 @@ def _shuffled(count: int, seed: int, turn: int) -> np.ndarray:
 
 
 def _groups(paths: list[Path], *, by_identity: bool) -> list[list[Path]]:
-    """What one pass visits once each."""
+    """Group the paths into the units that one pass over the data visits once."""
     if not by_identity:
         return [[path] for path in paths]
     return [list(group) for _, group in groupby(sorted(paths, key=identity_of), key=identity_of)]
@@ -152,7 +152,7 @@ def _groups(paths: list[Path], *, by_identity: bool) -> list[list[Path]]:
 def _folder(path: Path, size: Size) -> Video:
     frames = sorted(frame for frame in path.iterdir() if frame.suffix.lower() in IMAGES_READ)
     if not frames:
-        raise InputError(f"{path} holds no frames", f"Put pictures there ({' '.join(IMAGES_READ)}) or remove it")
+        raise InputError(f"{path} holds no frames", f"Put images there ({' '.join(IMAGES_READ)}) or remove it")
 
     def read(indices: Sequence[int]) -> np.ndarray:
         return np.stack([fit_frame(read_image(frames[index]), size, "stretch") for index in indices])
@@ -161,7 +161,7 @@ def _folder(path: Path, size: Size) -> Video:
 
 
 def _strip(path: Path, size: Size) -> Video:
-    """A picture of frames side by side, as the original keeps videos, or of one alone."""
+    """Open an image of frames side by side, as the original stores videos, or of one frame."""
     height, width = read_image(path).shape[:2]
     frames, rest = divmod(width * size[0], height * size[1])
     count = frames if not rest else 1
@@ -174,7 +174,7 @@ def _strip(path: Path, size: Size) -> Video:
 
 
 def _file(path: Path, size: Size) -> Video:
-    from fomm_cli.media.video.reader import open_clip  # machines that train on pictures need no video decoder
+    from fomm_cli.media.video.reader import open_clip  # machines that train on images need no video decoder
 
     def read(indices: Sequence[int]) -> np.ndarray:
         wanted, last = set(indices), max(indices)

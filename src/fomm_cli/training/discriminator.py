@@ -16,7 +16,7 @@ from fomm_cli.models.layers import downsampling
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a discriminator makes of B pictures.
+    """The output of a discriminator for B images.
 
     Attributes:
         features: after each block, shapes (B, C_i, H_i, W_i).
@@ -37,7 +37,7 @@ class _Block(nn.Module):
         self.pool = not last
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H - 3, W - 3), halved by the pooling."""
+        """Map (B, C, H, W) to (B, C', H - 3, W - 3), halved by the pooling."""
         out: Tensor = self.conv(x)
         if self.norm is not None:
             out = self.norm(out)
@@ -61,16 +61,16 @@ class Discriminator(nn.Module):
         self.kp_variance = params.kp_variance
         self.use_kp = params.use_kp
 
-    def forward(self, picture: Tensor, keypoints: Tensor) -> Judgement:
-        """Judge pictures.
+    def forward(self, image: Tensor, keypoints: Tensor) -> Judgement:
+        """Judge images.
 
         Args:
-            picture: RGB in [0, 1], shape (B, 3, H, W).
+            image: RGB in [0, 1], shape (B, 3, H, W).
             keypoints: positions (B, K, 2).
         """
-        out = picture
+        out = image
         if self.use_kp:
-            height, width = picture.shape[2:]
+            height, width = image.shape[2:]
             heatmaps = gaussian_heatmaps(keypoints, height, width, self.kp_variance)
             out = torch.cat((out, heatmaps.to(out.dtype)), dim=1)
         features = []
@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """A discriminator for each scale, each on the picture at that scale."""
+    """A discriminator for each scale, each on the image at that scale."""
 
     def __init__(self, common: CommonParams, params: DiscriminatorParams) -> None:
         super().__init__()
@@ -90,21 +90,21 @@ class MultiScaleDiscriminator(nn.Module):
         self.discs = nn.ModuleDict({_key(scale): Discriminator(common, params) for scale in params.scales})
 
     def forward(self, pyramid: dict[float, Tensor], keypoints: Tensor) -> list[Judgement]:
-        """Judge the pictures of a `Pyramid` that holds these scales."""
+        """Judge the images of a `Pyramid` that holds these scales."""
         return [self.discs[_key(scale)](pyramid[scale], keypoints) for scale in self.scales]
 
 
 class Pyramid(nn.Module):
-    """Pictures at several scales, (B, 3, H, W) -> {scale: (B, 3, scale H, scale W)}."""
+    """Images at several scales, (B, 3, H, W) -> {scale: (B, 3, scale H, scale W)}."""
 
     def __init__(self, channels: int, scales: tuple[float, ...]) -> None:
         super().__init__()
         self.scales = scales
         self.downs = nn.ModuleList(downsampling(channels, scale) for scale in scales)
 
-    def forward(self, picture: Tensor) -> dict[float, Tensor]:
-        """Scale a picture down."""
-        return {scale: down(picture) for scale, down in zip(self.scales, self.downs, strict=True)}
+    def forward(self, image: Tensor) -> dict[float, Tensor]:
+        """Scale an image down."""
+        return {scale: down(image) for scale, down in zip(self.scales, self.downs, strict=True)}
 
 
 def _key(scale: float) -> str:

@@ -1,4 +1,4 @@
-"""The processes of a training that torchrun started, or the only one."""
+"""Join the processes of a training that torchrun started."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Processes:
     device: torch.device
 
     def any(self, condition: bool) -> bool:
-        """Whether the condition holds in any process; all have to ask."""
+        """Return whether the condition holds in any process; all processes have to call it."""
         if self.count == 1:
             return condition
         flag = torch.tensor(float(condition), device=self.device)
@@ -54,7 +54,7 @@ def _number(name: str, default: int | None = None) -> int:
 
 @contextmanager
 def joined_processes(device: str) -> Iterator[Processes]:
-    """Meet the other processes, if torchrun started any (it sets RANK, LOCAL_RANK and WORLD_SIZE).
+    """Join the other processes, if torchrun started any (it sets RANK, LOCAL_RANK and WORLD_SIZE).
 
     Raises:
         InputError: the device cannot be used.

@@ -1,4 +1,4 @@
-"""What a training tells: lines on the terminal, rows of a CSV file, curves and pictures for TensorBoard."""
+"""Log a training: messages, rows of a CSV file, curves and images for TensorBoard."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class TrainingLog:
             state: what `state` returned at that step, None at the first.
         """
         self._csv = folder / "losses.csv"
-        self._pictures = folder / "pictures"
-        self._pictures.mkdir(exist_ok=True)
+        self._folder = folder / "pictures"
+        self._folder.mkdir(exist_ok=True)
         self._sums: dict[str, Tensor] = (state or {}).get("sums", {})
         self._count: int = (state or {}).get("count", 0)
         self._names: dict[str, None] = dict.fromkeys(self._sums)  # in order, those of skipped steps too
@@ -57,7 +57,7 @@ class TrainingLog:
             self._sums[name] = self._sums[name].to(loss.device) + loss if name in self._sums else loss
 
     def write(self, step: int, epoch: int, learning_rate: float, skipped: int) -> dict[str, float]:
-        """Write the averages since the last time, and begin anew; returns them."""
+        """Write the averages since the last call, and start new ones; returns them."""
         now = time.perf_counter()
         speed = self._samples / (now - self._since)
         averages = {name: float(self._sums[name]) / self._count if self._count else math.nan for name in self._names}
@@ -82,15 +82,15 @@ class TrainingLog:
         left = (total - step) * (now - self._began) / max(1, step - self._first)
         logger.info("step %d of %d, about %s left", step, total, _duration(left))
 
-    def picture(self, step: int, picture: np.ndarray) -> None:
-        """Keep a picture, uint8 (H, W, 3)."""
-        with replacing(self._pictures / f"{step:08d}.png") as part:
-            write_image(part, picture, {"title": "Synthetic media: a training of fomm"})
+    def image(self, step: int, image: np.ndarray) -> None:
+        """Keep an image, uint8 (H, W, 3)."""
+        with replacing(self._folder / f"{step:08d}.png") as part:
+            write_image(part, image, {"title": "Synthetic media: a training of fomm"})
         if self._board is not None:
-            self._board.add_image("reconstructions", picture, step, dataformats="HWC")
+            self._board.add_image("reconstructions", image, step, dataformats="HWC")
 
     def state(self) -> dict[str, Any]:
-        """The averages so far, for a log that goes on from here."""
+        """Return the averages so far, for a log that continues from here."""
         return {"sums": {name: value.cpu() for name, value in self._sums.items()}, "count": self._count}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`fomm train`: from a folder of videos to a checkpoint."""
+"""`fomm train`: train from a folder of videos to a checkpoint."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Perceptual = Callable[[str], nn.Module]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
         path: the checkpoint.
@@ -72,7 +72,7 @@ class TrainResult:
 
 
 def train(job: TrainJob, *, perceptual: Perceptual = load_perceptual) -> TrainResult:
-    """Do the job, in every process that torchrun started.
+    """Train a model, in every process that torchrun started.
 
     Args:
         job: what to do.
@@ -154,14 +154,14 @@ class _Training:
         return TrainingLog(folder, self._step, state and state["training"]["log"])
 
     def _sample_pairs(self, root: Path) -> np.ndarray:
-        """The same few pairs for every grid of pictures, uint8 (N, 2, H, W, 3), unseen ones where there are any."""
+        """Load the same few pairs for every preview, uint8 (N, 2, H, W, 3); test data where there are any."""
         folder = root / "test" if (root / "test").is_dir() else root / "train"
         params = self._config.dataset_params.model_copy(update={"stills_params": None, "in_memory": False})
         with closing(PairDataset(params, folder, batch_size=_GRID_ROWS, seed=0)) as data:
             return data.load(0, range(_GRID_ROWS))
 
     def _slots(self) -> range:
-        """The part of each batch that this process trains on; every process gets its share of stills."""
+        """Return the part of each batch that this process trains on; stills are spread over all processes."""
         return range(self._processes.rank, self._data.batch_size, self._processes.count)
 
     def _batches(self) -> Iterator[np.ndarray]:
@@ -197,7 +197,7 @@ class _Training:
         return f"Go on with: fomm train --log_dir {self._job.log_dir} --resume"
 
     def _save(self, name: str | None = None) -> None:
-        """Write the checkpoint to resume from, one to keep if it has a name, and a grid of pictures."""
+        """Write the checkpoint to resume from, one to keep if it has a name, and a grid of images."""
         if self._log is None:
             return
         state = self._trainer.state()
@@ -207,12 +207,12 @@ class _Training:
         for each in (LAST, name) if name else (LAST,):
             with replacing(self._job.log_dir / each) as part:
                 torch.save(state, part)
-        self._log.picture(self._step, training_grid(self._trainer, self._samples, self._config))
+        self._log.image(self._step, training_grid(self._trainer, self._samples, self._config))
         self._saved = time.monotonic()
 
 
 def _build_trainer(config: Config, checkpoint: Path | None, perceptual: nn.Module, processes: Processes) -> Trainer:
-    """The networks with random weights, or with those of a checkpoint."""
+    """Build the networks with random weights, or with those of a checkpoint."""
     torch.manual_seed(config.train_params.seed)  # every process has to begin with the same weights
     networks = Networks.build(config)
     discriminator = _build_discriminator(config)
@@ -228,7 +228,7 @@ def _build_trainer(config: Config, checkpoint: Path | None, perceptual: nn.Modul
 
 
 def _with_filters_of(networks: Networks, checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with the down-sampling filters of `networks`: constants, other ones at another picture size."""
+    """Replace the down-sampling filters of a checkpoint: constants that depend on the image size."""
     fitting = dict(checkpoint.networks)
     for name, network in networks.parts().items():
         filters = {key: tensor for key, tensor in network.state_dict().items() if key.endswith(_FILTER)}

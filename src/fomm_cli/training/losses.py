@@ -33,7 +33,7 @@ class Reconstruction:
 
 
 class GeneratorLosses(nn.Module):
-    """One pass of detector and generator over a batch, and what is wrong with the result.
+    """One pass of detector and generator over a batch, and its losses.
 
     One module with one forward pass, because DistributedDataParallel averages gradients of such. The perceptual
     network and the discriminator are used, not trained, and so are no parts of it.
@@ -87,7 +87,7 @@ class GeneratorLosses(nn.Module):
         self, discriminator: MultiScaleDiscriminator, real: dict[float, Tensor], generated: dict[float, Tensor],
         keypoints: Tensor,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Least-squares adversarial loss and feature matching."""
+        """Compute the least-squares adversarial loss and feature matching."""
         fake = discriminator(generated, keypoints)
         losses = {"generator_gan": self.weights.generator_gan * sum((1 - each.score).square().mean() for each in fake)}
         if any(self.weights.feature_matching):
@@ -97,9 +97,9 @@ class GeneratorLosses(nn.Module):
         return losses
 
     def _equivariance(self, driving: Tensor, kp_driving: KeyPoints, warp: Warp) -> dict[str, Tensor]:
-        """Keypoints must move with the picture (eq. 9 and 10 of the paper)."""
+        """Compute the loss of keypoints that do not move with the image (eq. 9 and 10 of the paper)."""
         with full_precision(driving):
-            moved = warp.picture(driving)
+            moved = warp.images(driving)
         warped = self.kp_detector(moved)
         with full_precision(driving):
             return self._inequivariance(kp_driving, warped, warp)
@@ -117,7 +117,7 @@ class GeneratorLosses(nn.Module):
 
 
 class DiscriminatorLosses(nn.Module):
-    """One pass of the discriminators over real and generated pictures."""
+    """One pass of the discriminators over real and generated images."""
 
     def __init__(self, discriminator: MultiScaleDiscriminator, config: Config) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class DiscriminatorLosses(nn.Module):
         self.helpers = (Pyramid(config.model_params.common_params.num_channels, discriminator.scales),)
 
     def forward(self, driving: Tensor, result: Reconstruction) -> dict[str, Tensor]:
-        """The weighted least-squares loss; nothing flows back into the generator."""
+        """Compute the weighted least-squares loss; no gradient reaches the generator."""
         (pyramid,) = self.helpers
         pyramid.to(driving.device)
         keypoints = result.kp_driving.value.detach()
@@ -137,7 +137,7 @@ class DiscriminatorLosses(nn.Module):
 
 
 def feature_matching(fake: Sequence[Judgement], true: Sequence[Judgement], weights: Sequence[float]) -> Tensor:
-    """Weighted mean absolute difference of the discriminators' features, block by block, summed over scales."""
+    """Return the weighted mean absolute difference of discriminator features, block by block, summed over scales."""
     terms = [
         weight * F.l1_loss(theirs, ours)
         for one, other in zip(fake, true, strict=True)
@@ -147,7 +147,7 @@ def feature_matching(fake: Sequence[Judgement], true: Sequence[Judgement], weigh
 
 
 def _perceptual(network: nn.Module, generated: Tensor, real: Tensor, weights: Sequence[float]) -> Tensor:
-    """Weighted mean absolute difference of the features of one scale (eq. 7 of the paper), summed over slices."""
+    """Return the weighted mean absolute difference of the features of one scale (eq. 7), summed over slices."""
     with torch.no_grad():
         wanted = network(real)
     terms = [
@@ -158,6 +158,6 @@ def _perceptual(network: nn.Module, generated: Tensor, real: Tensor, weights: Se
 
 
 def _scales(config: Config) -> tuple[float, ...]:
-    """Every scale that a loss looks at, once."""
+    """Return every scale that a loss uses, once."""
     discriminator = config.model_params.discriminator_params
     return tuple(dict.fromkeys((*config.train_params.scales, *(discriminator.scales if discriminator else ()))))

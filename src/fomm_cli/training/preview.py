@@ -1,4 +1,4 @@
-"""Pictures of what a model under training can do."""
+"""Draw previews of what a model under training can do."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def training_grid(trainer: Trainer, pairs: np.ndarray, config: Config) -> np.nda
     columns = [
         _with_points(pairs[:, 0], result.kp_source.value, params.kp_size),
         _with_points(pairs[:, 1], result.kp_driving.value, params.kp_size),
-        _pictures(warped),
-        _pictures(result.prediction),
+        _images(warped),
+        _images(result.prediction),
     ]
     if occlusion is not None:
         size = list(source.shape[2:])
-        columns.append(_pictures(torch.nn.functional.interpolate(occlusion, size).expand(-1, 3, -1, -1)))
+        columns.append(_images(torch.nn.functional.interpolate(occlusion, size).expand(-1, 3, -1, -1)))
     return np.concatenate([side_by_side(list(row), border=params.draw_border) for row in zip(*columns, strict=True)])
 
 
-def _with_points(pictures: np.ndarray, points: Tensor, radius: int) -> list[np.ndarray]:
+def _with_points(images: np.ndarray, points: Tensor, radius: int) -> list[np.ndarray]:
     placed = points.cpu().numpy()
-    return [draw_keypoints(picture, own, radius) for picture, own in zip(pictures, placed, strict=True)]
+    return [draw_keypoints(image, own, radius) for image, own in zip(images, placed, strict=True)]
 
 
-def _pictures(batch: Tensor) -> list[np.ndarray]:
-    """(B, 3, H, W) in [0, 1] as B pictures."""
+def _images(batch: Tensor) -> list[np.ndarray]:
+    """Convert (B, 3, H, W) in [0, 1] to B images."""
     return list((batch.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())

@@ -1,4 +1,4 @@
-"""One step of training, and everything that such steps change."""
+"""Train on one batch, and keep everything that such steps change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_SKIPPED = 20  # steps in a row whose gradients are not finite
 
 @dataclass(frozen=True)
 class Step:
-    """What came of a step.
+    """The outcome of a step.
 
     Attributes:
         losses: weighted, by name, on the device.
@@ -44,7 +44,7 @@ class Step:
 
 
 class Trainer:
-    """Networks, optimizers and averages of a training, on one device of one or several processes."""
+    """Networks, optimizers and moving averages of a training, on one device of one or several processes."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Trainer:
             config: of the networks and of the training.
             networks: to train.
             discriminator: to train against; None without adversarial training.
-            perceptual: from pictures (B, 3, H, W) in [0, 1] to a list of features.
+            perceptual: from images (B, 3, H, W) in [0, 1] to a list of features.
             device: where to work.
             distributed: average gradients with the other processes of torch.distributed.
         """
@@ -109,7 +109,7 @@ class Trainer:
 
         Args:
             pairs: uint8 (B, 2, H, W, 3), the source first.
-            stills: how many of them, the last ones, are a picture and itself, to be warped.
+            stills: how many of them, the last ones, are an image and itself, to be warped.
             epoch: for the learning rates.
             seed: of everything random in this step.
 
@@ -141,13 +141,13 @@ class Trainer:
         return Step({name: loss.detach() for name, loss in losses.items()}, not finite, source, driving)
 
     def _prepare(self, pairs: np.ndarray, stills: int, random: torch.Generator) -> Tensor:
-        """Augmented pairs in [0, 1], shape (B, 2, 3, H, W), the stills with two different warps each."""
+        """Augment pairs in [0, 1], shape (B, 2, 3, H, W); stills get two different warps each."""
         params = self.config.dataset_params
         tensor = torch.from_numpy(pairs).to(self.device, non_blocking=True).permute(0, 1, 4, 2, 3).float() / 255
         if stills and params.stills_params:
-            pictures = tensor[-stills:].flatten(0, 1)
-            warp = Warp.random(len(pictures), params.stills_params.transform_params, random)
-            tensor = torch.cat((tensor[:-stills], warp.picture(pictures).view_as(tensor[-stills:])))
+            images = tensor[-stills:].flatten(0, 1)
+            warp = Warp.random(len(images), params.stills_params.transform_params, random)
+            tensor = torch.cat((tensor[:-stills], warp.images(images).view_as(tensor[-stills:])))
         return augment(tensor, params.augmentation_params, random)
 
     def _precision(self) -> torch.autocast:
@@ -174,7 +174,7 @@ class Trainer:
                 group["lr"] = self._rates[name] * self.decay(epoch)
 
     def decay(self, epoch: int) -> float:
-        """Factor of the learning rates in an epoch, counted from 0."""
+        """Return the factor of the learning rates in an epoch, counted from 0."""
         return float(0.1 ** sum(milestone <= epoch for milestone in self.config.train_params.epoch_milestones))
 
     def _count(self, *, skipped: bool) -> None:
@@ -187,7 +187,7 @@ class Trainer:
             )
 
     def best(self) -> Networks:
-        """The networks to animate with: the moving averages where there are any."""
+        """Return the networks to animate with: the moving averages where there are any."""
         averaged = self.ema is not None and bool(self.ema.n_averaged)
         modules = cast("nn.ModuleDict", self.ema.module if self.ema is not None and averaged else self.networks)
         return Networks(cast("KPDetector", modules["kp_detector"]), cast("Generator", modules["generator"]))
@@ -204,7 +204,7 @@ class Trainer:
         return result, generator.warp(source, motion), motion.occlusion_map
 
     def state(self) -> dict[str, Any]:
-        """All that changes: what the published format holds, and under ``training`` what resuming needs beside it."""
+        """Return everything that changes: the published format, and under ``training`` what resuming needs too."""
         state: dict[str, Any] = {name: network.state_dict() for name, network in self.best().parts().items()}
         for name, optimizer in self.optimizers.items():
             state[f"optimizer_{name}"] = optimizer.state_dict()
@@ -217,7 +217,7 @@ class Trainer:
         return {**state, "training": training}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned.
+        """Continue from what `state` returned.
 
         Raises:
             InputError: it is the state of another training.
@@ -255,5 +255,5 @@ def _frozen(network: nn.Module | None) -> Iterator[None]:
 
 
 def _folded(seed: tuple[int, ...]) -> int:
-    """One number out of several, within the range that torch takes on every device."""
+    """Combine several numbers to one seed, within the range that torch takes on every device."""
     return int(np.random.SeedSequence(seed).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""Random smooth warps of the plane: an affine map and a thin-plate spline (section 3.1 of the paper)."""
+"""Warp images smoothly at random: an affine map and a thin-plate spline (section 3.1 of the paper)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fomm_cli.models.coordinates import coordinate_grid
 
 @dataclass(frozen=True)
 class Warp:
-    """One map of the plane for each of B pictures, in coordinates where a frame spans -1 to 1.
+    """One map of the plane for each of B images, in coordinates where a frame spans -1 to 1.
 
     Attributes:
         affine: linear part and shift, shape (B, 2, 3).
@@ -49,16 +49,16 @@ class Warp:
         return mapped + (bending * self.weights[:, None]).sum(-1, keepdim=True)
 
     def jacobian(self, coordinates: Tensor) -> Tensor:
-        """Derivative of the map at points (B, N, 2), shape (B, N, 2, 2): rows are the outputs, columns the inputs."""
+        """Return the derivative of the map at points (B, N, 2), (B, N, 2, 2): rows are outputs, columns inputs."""
         with torch.enable_grad():
             inputs = coordinates if coordinates.requires_grad else coordinates.detach().requires_grad_()
             mapped = self.points(inputs)
             rows = [torch.autograd.grad(mapped[..., axis].sum(), inputs, create_graph=True)[0] for axis in range(2)]
         return torch.stack(rows, dim=-2)
 
-    def picture(self, picture: Tensor) -> Tensor:
-        """Sample pictures (B, C, H, W) where the map sends each pixel; what lies outside is mirrored."""
-        height, width = picture.shape[2:]
+    def images(self, images: Tensor) -> Tensor:
+        """Sample images (B, C, H, W) where the map sends each pixel; the outside is mirrored."""
+        height, width = images.shape[2:]
         grid = coordinate_grid(height, width, self.affine).reshape(1, height * width, 2)
         flow = self.points(grid).view(-1, height, width, 2)
-        return F.grid_sample(picture, flow.to(picture.dtype), padding_mode="reflection", align_corners=True)
+        return F.grid_sample(images, flow.to(images.dtype), padding_mode="reflection", align_corners=True)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import shutil
-import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.errors import FommError
 from fomm_cli.progress import Progress, silent
+from fomm_cli.runtime.child import prepare_child, sendable_error, start_child
 
 Task: TypeAlias = Callable[[dict[str, Any], Progress], Any]
 """Work for a child process: a function of a module, given its arguments and a progress callback."""
 
-_SPAWN = multiprocessing.get_context("spawn")  # forks of a process with threads, or with CUDA, hang
 _IDLE_SECONDS = 300.0
 _INTERVAL = 0.1  # seconds between two reports of progress
 
@@ -101,12 +98,8 @@ class Worker:
             self._stopped = False
             if self._process is not None and self._connection is not None and self._process.is_alive():
                 return self._connection
-            ours, theirs = _SPAWN.Pipe()
-            process = _SPAWN.Process(target=_serve, args=(theirs, self._folder), daemon=True)
-            process.start()
-            theirs.close()
-            self._process, self._connection = process, ours
-            return ours
+            self._process, self._connection = start_child(_serve, self._folder)
+            return self._connection
 
     def _lost(self) -> Exception | None:
         with self._lock:
@@ -124,9 +117,7 @@ class Worker:
 def _serve(connection: Connection, folder: Path) -> None:
     """Run tasks until the server is gone or asks for nothing for a while."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin would take the browser's turns
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the server decides
-    threading.Thread(target=_end_with_server, args=(folder,), daemon=True).start()
-    warnings.simplefilter("ignore")
+    prepare_child(at_end=lambda: shutil.rmtree(folder, ignore_errors=True))
     channel = _Channel(connection)
     logger = logging.getLogger("fomm_cli")
     logger.setLevel(logging.INFO)
@@ -154,23 +145,8 @@ class _Channel:
 def _answer(task: Task, arguments: dict[str, Any], progress: Progress) -> tuple[str, Any]:
     try:
         return "done", task(arguments, progress)
-    except FommError as error:
-        kind = InputError if isinstance(error, InputError) else FommError
-        return "failed", kind(error.problem, error.next_step)
-    except MemoryError:
-        return "failed", FommError("memory ran out", "Close other programs, or use a smaller file")
     except Exception as error:  # noqa: BLE001 - one task must not end the server
-        text = " ".join(f"unexpected {type(error).__name__}: {error}".split())
-        return "failed", FommError(text, "Try fomm on the command line with --debug, and please report it")
-
-
-def _end_with_server(folder: Path) -> None:
-    """Leave nothing behind where the server is killed and cannot clean up itself."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        shutil.rmtree(folder, ignore_errors=True)
-        os._exit(1)
+        return "failed", sendable_error(error)
 
 
 class _Reporter:

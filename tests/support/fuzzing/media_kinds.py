@@ -28,6 +28,17 @@ from support.fuzzing.trial import Trial
 _JUDGING = ("--face_backend", "builtin")
 
 
+def _written(originals: Path, write: Callable[[Path], None]) -> tuple[Originals, list[str]]:
+    """Write the files that every run needs, and by `write` the sound files to mutate; return the names of these."""
+    found = Originals(originals)
+    write_portrait(originals / PORTRAIT)
+    write_face(originals / FACE)
+    write_video(originals / MOTION, moving())
+    (originals / "sound").mkdir()
+    write(originals / "sound")
+    return found, sorted(path.name for path in (originals / "sound").iterdir())
+
+
 class Images:
     """Pictures in every format, as source, as driving video, and for the commands that look at them."""
 
@@ -36,13 +47,7 @@ class Images:
 
     def prepare(self, originals: Path) -> list[Trial]:
         """Write a picture of each format, and compressed ones that unpack to more than memory should hold."""
-        self._originals = Originals(originals)
-        write_portrait(originals / PORTRAIT)
-        write_face(originals / FACE)
-        write_video(originals / MOTION, moving())
-        (originals / "sound").mkdir()
-        _write_pictures(originals / "sound")
-        self._sound = sorted(path.name for path in (originals / "sound").iterdir())
+        self._originals, self._sound = _written(originals, _write_pictures)
         return [
             _animate(PORTRAIT, MOTION, "warm-up"),
             _check(FACE),
@@ -185,13 +190,7 @@ class Videos:
 
     def prepare(self, originals: Path) -> list[Trial]:
         """Write a video of each container."""
-        self._originals = Originals(originals)
-        write_portrait(originals / PORTRAIT)
-        write_face(originals / FACE)
-        write_video(originals / MOTION, moving())
-        (originals / "sound").mkdir()
-        _write_videos(originals / "sound")
-        self._sound = sorted(path.name for path in (originals / "sound").iterdir())
+        self._originals, self._sound = _written(originals, _write_videos)
         return [
             self._of("animate", MOTION, ""), _crop(FACE), self._of("extract", MOTION, ""),
         ]  # fmt: skip

@@ -1,1 +1,1 @@
-"""Face detectors, one file each."""
+"""Detect faces, with one file for each detector."""

@@ -1,4 +1,4 @@
-"""Boxes of upright frontal faces by scikit-image's bundled cascade: nothing to install, nothing to download."""
+"""Detect upright frontal faces with scikit-image's bundled cascade, without packages or downloads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Detector:
         self._cascade = Cascade(lbp_frontal_face_cascade_filename())  # type: ignore[no-untyped-call]
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """The faces in uint8 (H, W, 3), the largest first; smaller ones are looked for where no large one is."""
+        """Find the faces in an image, uint8 (H, W, 3), the largest first; small ones only where no large one is."""
         for side, neighbours in _SEARCHED:
             scale = max(1.0, max(image.shape[:2]) / side)
             squares = self._agreed_squares(_reduced(image, scale), neighbours)
@@ -55,7 +55,7 @@ class Detector:
         return find_all(image, self.detect(image), self.detect)
 
     def _confirmed(self, box: Box, image: np.ndarray) -> Box | None:
-        """A small face measured anew where it fills the frame, which the cascade does better; None for no face."""
+        """Measure a small face again where it fills the frame, which is more precise; None if it is no face."""
         if box.height > _LARGE_ENOUGH * max(image.shape[:2]):
             return box
         close_up, left, top = surroundings(image, box)
@@ -69,7 +69,7 @@ class Detector:
         return best if best is not None and best.iou(box) >= _AGREEMENT else None
 
     def _agreed_squares(self, image: np.ndarray, neighbours: int) -> list[Box]:
-        """What is found in an image and its mirror image alike, the mean of both places."""
+        """Return what is found in the image and in its mirror image, at the mean of both places."""
         squares = self._squares(image, neighbours)
         if not squares:
             return []
@@ -96,7 +96,7 @@ class Detector:
         return [box for box in boxes if _has_detail(image, box)]
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to release."""
 
 
 def _reduced(image: np.ndarray, scale: float) -> np.ndarray:
@@ -108,14 +108,14 @@ def _reduced(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _has_detail(image: np.ndarray, box: Box) -> bool:
-    """Whether there is more than soft shades, whose binary patterns may be those of a face."""
+    """Return whether an area has more than soft shading, which the cascade may take for a face."""
     area = (int(box.left), int(box.top), int(box.right), int(box.bottom))
     grey = np.asarray(Image.fromarray(image).convert("L").crop(area).resize((32, 32), Image.Resampling.BOX), float)
     return float((grey - gaussian_filter(grey, 3)).std()) > _LEAST_DETAIL
 
 
 def _without_overlaps(boxes: list[Box]) -> list[Box]:
-    """The larger of every two that overlap: the cascade likes to find a face twice."""
+    """Remove the smaller of every two boxes that overlap: the cascade often finds a face twice."""
     kept: list[Box] = []
     for box in sorted(boxes, key=lambda box: box.area, reverse=True):
         if not any(box.intersection(other).area > 0.3 * box.area for other in kept):

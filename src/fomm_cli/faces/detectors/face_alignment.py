@@ -1,4 +1,4 @@
-"""Faces and 68 landmarks by the face-alignment package: S3FD and 2DFAN-4."""
+"""Detect faces and 68 landmarks with the face-alignment package (S3FD and 2DFAN-4)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAST_CONFIDENCE = 0.5  # of S3FD
 
 
 def weights_path(name: str) -> Path:
-    """Where face-alignment looks for a file of weights."""
+    """Return where face-alignment looks for a file of weights."""
     import torch
 
     return Path(torch.hub.get_dir()) / "checkpoints" / name
@@ -50,7 +50,7 @@ class Detector:
         self._aligner = FaceAlignment(LandmarksType.TWO_D, flip_input=True, device=device, compile=False)
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """The faces in uint8 (H, W, 3), the largest first."""
+        """Find the faces in an image, uint8 (H, W, 3), the largest first."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "no faces": an empty list says it too
             points, _, boxes = self._aligner.get_landmarks(image, return_bboxes=True)
@@ -66,4 +66,4 @@ class Detector:
         return self.detect(image)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to release."""

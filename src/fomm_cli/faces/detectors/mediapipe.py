@@ -1,4 +1,4 @@
-"""Faces, 478 landmarks, expressions and head pose by MediaPipe's Face Landmarker (extra `faces`)."""
+"""Detect faces, 478 landmarks, expressions and head pose with MediaPipe's Face Landmarker (extra `faces`)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Detector:
             self._faces_in(np.zeros((64, 64, 3), np.uint8))  # it prints warnings at its first image
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """The faces in uint8 (H, W, 3), the largest first."""
+        """Find the faces in an image, uint8 (H, W, 3), the largest first."""
         faces = self._faces_in(image)
         if not faces:
             for candidate in self._cascade.detect(image):
@@ -107,7 +107,7 @@ def _create(model: str) -> Any:
 
 
 def _pose(matrix: np.ndarray) -> Pose:
-    """Angles of MediaPipe's head matrix (4, 4), whose y axis points up and z towards the camera."""
+    """Return the angles of MediaPipe's head matrix (4, 4), whose y axis points up and z towards the camera."""
     rotation = matrix[:3, :3] / np.cbrt(np.linalg.det(matrix[:3, :3]))
     yaw = math.atan2(rotation[0, 2], rotation[2, 2])
     pitch = math.asin(max(-1.0, min(1.0, -rotation[1, 2])))
