@@ -13,6 +13,7 @@ from fomm_cli.options import MOST, Option, check_bounds, invalid, point, size
 _GROUP = "faces"
 
 DetectorName = Literal["auto", "mediapipe", "face-alignment", "builtin"]
+"""The detectors, the best first; each is a module of `faces/detectors`."""
 FaceBackend = Annotated[
     DetectorName, Option("the face detector (default: auto, the first of them that works)", group=_GROUP)
 ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from fomm_cli.errors import FommError
 from fomm_cli.extras import is_installed, require
-from fomm_cli.faces.detectors.cascade import Detector as CascadeDetector
+from fomm_cli.faces.detectors.builtin import Detector as CascadeDetector
 from fomm_cli.faces.detectors.weights import ensure_file
 from fomm_cli.faces.face import Face, Pose, largest_first, moved, surroundings
 from fomm_cli.faces.groups import find_all

@@ -6,16 +6,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
 
 from fomm_cli.errors import FommError
 from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.options import DetectorName
 
 logger = logging.getLogger(__name__)
-
-_MODULES = {"mediapipe": "mediapipe", "face-alignment": "face_alignment", "builtin": "cascade"}
-"""The module of each detector, the best detector first. Each has `suits(landmarks=...)` and `Detector(device)`."""
 
 
 @contextmanager
@@ -42,12 +39,13 @@ def open_detector(
 
 
 def _module(name: str) -> Any:
-    return import_module(f"fomm_cli.faces.detectors.{_MODULES[name]}")
+    """Return the module of a detector, which has `suits(landmarks=...)` and `Detector(device)`."""
+    return import_module(f"fomm_cli.faces.detectors.{name.replace('-', '_')}")
 
 
 def _first_that_works(device: str, landmarks: bool) -> FaceDetector:
     problem: FommError | None = None
-    for name in _MODULES:
+    for name in get_args(DetectorName)[1:]:
         if not _module(name).suits(landmarks=landmarks):
             continue
         if problem is not None:
