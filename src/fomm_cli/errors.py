@@ -1,10 +1,10 @@
 """Errors that end a command in one line: what is wrong, what to do next, and the exit code.
 
-FommError                     1    a runtime error: what broke while working
+FommError                     1    a runtime error
     InputError                2    wrong use, or a file or value that cannot be worked with
-    OutOfMemoryError          1    the device had not enough memory; another time it may
-    InterruptedByUserError  130    Ctrl-C, with what was done until then and how to go on
-    runtime.signals.Stopped 130    a signal ended the work (143 for SIGTERM); all that was done is kept
+    OutOfMemoryError          1    the device had not enough memory; another attempt may succeed
+    InterruptedByUserError  130    Ctrl-C, with what was done so far and how to continue
+    runtime.signals.Stopped 130    a signal ended the work (143 for SIGTERM); finished work is kept
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONGEST = 1000  # characters of a message
 
 
 class FommError(Exception):
-    """Something broke while working.
+    """A runtime error.
 
     Args:
         problem: what is wrong, naming the file, flag or key at fault.
@@ -43,11 +43,11 @@ class InputError(FommError):
 
 
 class OutOfMemoryError(FommError):
-    """The device was too full for the work; another time it may fit."""
+    """The device had not enough memory; another attempt may succeed."""
 
 
 class InterruptedByUserError(FommError):
-    """Ctrl-C, with what was done until then and how to go on."""
+    """Ctrl-C, with what was done so far and how to continue."""
 
     exit_code = 130
 

@@ -27,7 +27,7 @@ def require(extra: str) -> None:
     """Make sure that all packages of an extra are installed.
 
     Raises:
-        InputError: they are not; says what to type.
+        InputError: a package is missing; the message says what to type.
     """
     if missing := _missing(extra):
         verb = "is" if len(missing) == 1 else "are"

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with the name of a stage, the items done, and the items in all (None where that is unknown)."""
+"""A function of the name of a stage, the items done, and the total of items (None if unknown)."""
 
 
 def silent(_stage: str, _done: int, _total: int | None) -> None:
@@ -16,7 +16,7 @@ def silent(_stage: str, _done: int, _total: int | None) -> None:
 
 
 def counted(items: Iterable[T], stage: str, total: int | None, progress: Progress) -> Iterator[T]:
-    """Yield the items, and report each once it has been dealt with."""
+    """Yield the items, and report each one after it was processed."""
     for done, item in enumerate(items, start=1):
         yield item
         progress(stage, done, total)

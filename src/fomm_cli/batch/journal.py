@@ -1,7 +1,7 @@
 """Keep a journal of a result folder in SQLite: which results are done, and which run works on which pair.
 
-A run is alive as long as it holds the lock on a file of its own; the system lets go of it however the run ends. All
-that a run has not finished lies in a folder of its own, which the next run removes once the lock is free.
+A run is alive as long as it holds the lock on its own lock file, which the system releases however the run ends. Its
+unfinished work is in its own folder, which the next run removes once the lock is free.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fomm_cli.batch.plan import Pair
 from fomm_cli.errors import FommError, InputError
 
 FOLDER = ".fomm"
-_PATIENCE = 60  # seconds that another run may keep the journal to itself
+_PATIENCE = 60  # seconds to wait while another run writes
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS results (
@@ -47,7 +47,7 @@ class Claim(Enum):
     OURS = "to do"
     DONE = "done"
     FAILED = "failed"
-    ELSEWHERE = "another run is at it"
+    ELSEWHERE = "another run works on it"
     IN_THE_WAY = "in the way"
 
 
@@ -56,12 +56,12 @@ class Outcome:
     """The facts about a finished result.
 
     Attributes:
-        frames: how many it has.
-        seconds: of work, without loading the model.
-        device: it was made on.
+        frames: number of frames.
+        seconds: duration of the work, without loading the model.
+        device: the device that it was made on.
         checkpoint: SHA-256 of the weights.
-        warnings: a line each.
-        thumbnail: a small WebM, empty if there is none.
+        warnings: one line each.
+        thumbnail: a small WebM; empty if there is none.
     """
 
     frames: int
@@ -81,7 +81,7 @@ class Record:
     driving: str
     state: str
     attempts: int
-    error: str  # with the state done: why it cannot be made anew
+    error: str  # with the state done: why it cannot be made again
     frames: int | None
     seconds: float | None
     device: str | None
@@ -94,7 +94,7 @@ class Journal:
     """The journal of a result folder, opened by one run."""
 
     def __init__(self, results: Path, *, overwrite: bool = False) -> None:
-        """Open it, and clear away what runs that died have left.
+        """Open the journal, and remove what dead runs have left.
 
         Raises:
             InputError: the folder cannot be created or written to.
@@ -113,7 +113,7 @@ class Journal:
             self._path = folder / "journal.sqlite"
             self._database = _connect(self._path)
             self._starting = FileLock(folder / "lock")
-            with self._starting:  # a run without its lock must not be seen
+            with self._starting:  # another run would take one without a lock for dead
                 self._remove_stale_runs()
                 self.folder.mkdir()
                 self._lock = FileLock(self.folder / "lock")
@@ -122,7 +122,7 @@ class Journal:
             raise InputError(f"{results} cannot be written to: {error.strerror}", "Choose another folder") from error
 
     def close(self, *, all_done: bool = False) -> None:
-        """Give back what is claimed and remove what is unfinished; with `all_done`, also what a restart would use."""
+        """Release claimed pairs and remove unfinished work; with `all_done` also the parts for a restart."""
         try:
             with self._changing() as database:
                 database.execute("DELETE FROM results WHERE run = ? AND state = 'running'", (self.run,))
@@ -161,7 +161,7 @@ class Journal:
             raise _unusable(self._path, error) from error
 
     def claim(self, pair: Pair) -> Claim:
-        """Take on a pair, unless it is done, another run is at it, or a foreign file is in its place."""
+        """Claim a pair, unless it is done, another run works on it, or a foreign file is in its place."""
         with self._changing() as database:
             claim = self._judge(pair)
             if claim is Claim.OURS:
@@ -203,7 +203,7 @@ class Journal:
             database.execute(_DONE, (time.time(), size, *known, *extras, pair.name, self.run))
 
     def fail(self, pair: Pair, error: str, attempts: int) -> None:
-        """Note why there is no result; one that an earlier run has made stays done beside the error."""
+        """Note why there is no result; the result of an earlier run stays done, with the error beside it."""
         with self._changing() as database:
             beside = "UPDATE results SET error = ? WHERE name = ? AND state = 'done'"
             if not database.execute(beside, (error, pair.name)).rowcount:
@@ -246,7 +246,7 @@ def _is_locked(path: Path) -> bool:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Name the journal where something in it cannot be read, or is not of its type."""
+    """Raise FommError, with the path of the journal, where something in it cannot be read or has a wrong type."""
     try:
         yield
     except (sqlite3.Error, ValueError, TypeError) as error:

@@ -29,15 +29,15 @@ class _Worker:
 
 
 class ProcessPool:
-    """Runs units in processes.
+    """A pool of processes on this machine.
 
     Attributes:
-        slots: how many units run at a time.
+        slots: number of units that run at a time.
 
     Args:
         devices: one process for each, started when there is work for it; they may repeat.
         threads: processor threads of all processes together; None for all cores.
-        motion_folder: where driving keypoints are kept for all of them.
+        motion_folder: where driving keypoints are kept for all processes.
     """
 
     def __init__(self, devices: Sequence[str], threads: int | None, motion_folder: Path) -> None:
@@ -48,20 +48,20 @@ class ProcessPool:
         self._workers: list[_Worker] = []
         self.slots = len(devices)
 
-    def _hire(self, device: str) -> _Worker:
+    def _new_worker(self, device: str) -> _Worker:
         return _Worker(device, *start_child(_work, device, self._threads, self._motion_folder))
 
     def start(self, unit: Unit, folder: Path) -> None:
         """Give a unit to a process that has none."""
         worker = next((worker for worker in self._workers if worker.unit is None), None)
         if worker is None:
-            worker = self._hire(self._free_devices.pop(0))
+            worker = self._new_worker(self._free_devices.pop(0))
             self._workers.append(worker)
         worker.unit = unit
         try:
             worker.connection.send((unit, folder))
         except OSError:
-            return  # it has died, which events() finds out
+            return  # the process has died; events() notices
 
     def events(self, timeout: float) -> list[Event]:
         """Return the events since the last call, after `timeout` seconds at the latest."""
@@ -95,7 +95,7 @@ class ProcessPool:
         self._failed_starts = 0 if worker.ready else self._failed_starts + 1
         if self._failed_starts >= _START_ATTEMPTS:
             raise FommError(f"the worker processes die when they start ({how})", "Try fewer --workers")
-        self._workers[self._workers.index(worker)] = self._hire(worker.device)
+        self._workers[self._workers.index(worker)] = self._new_worker(worker.device)
         if worker.unit is None:
             return []
         return [Failed(worker.unit.number, f"the worker process {how}", may_pass=True)]
@@ -143,7 +143,7 @@ def _work(connection: Connection, device: str, threads: int, motion_folder: Path
 
 
 class _Reporter:
-    """Sends progress now and then."""
+    """Sends progress, at most five times per second."""
 
     def __init__(self, connection: Connection, number: int) -> None:
         self._connection = connection

@@ -33,10 +33,10 @@ def cross(sources: Sequence[str], drivings: Sequence[str], options: Options) -> 
     Args:
         sources: files, patterns such as ``dataSet/*.png``, or folders of images.
         drivings: files, patterns or folders of frames.
-        options: for all of them.
+        options: options of all pairs.
 
     Raises:
-        InputError: a pattern that fits nothing, or options that cannot be meant.
+        InputError: a pattern without matches, or impossible options.
     """
     images = [path for pattern in sources for found in _expand(pattern) for path in images_at(found)]
     videos = [path for pattern in drivings for path in _expand(pattern)]
@@ -51,7 +51,7 @@ def read_csv(path: Path, options: Options) -> list[AnimateJob]:
     Paths are relative to the file's folder, or else to the working folder; an empty cell leaves the option alone.
 
     Raises:
-        InputError: it cannot be read, or a row makes no sense; the message names the line.
+        InputError: it cannot be read, or a row is wrong; the message names the line.
     """
     names, rows = read_table(path)
     if not {"source", "source_image"} & set(names) or not {"driving", "driving_video"} & set(names):
@@ -74,7 +74,7 @@ def read_yaml(path: Path, options: Options) -> list[AnimateJob]:
     ``source`` and ``driving``, patterns or lists of them, every one with every one; and options for all.
 
     Raises:
-        InputError: it cannot be read or makes no sense.
+        InputError: it cannot be read, or something in it is wrong.
     """
     content = parse_yaml(read_text(path, "job file"), path)
     if not isinstance(content, dict):

@@ -15,7 +15,7 @@ _MOST_WORKERS = 256
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """What the command line asks of a batch, beside the options of its pairs."""
+    """Options of a batch on the command line, apart from those of its pairs."""
 
     source_image: Annotated[
         tuple[str, ...],
@@ -73,15 +73,15 @@ class BatchJob:
     """Animate many pairs into one folder.
 
     Attributes:
-        pairs: what to animate; a `result_video` is relative to `result_dir`, None for ``<source>--<driving>.mp4``.
+        pairs: the jobs; a `result_video` is relative to `result_dir`, None for ``<source>--<driving>.mp4``.
         result_dir: the folder of the results, their journal and report.
         overwrite: replace existing files that this batch did not make.
         devices: one worker process for each; they may repeat.
-        threads: processor threads of all workers of this machine, or of each on a cluster; None for all cores, or
-            one on a cluster.
+        threads: processor threads of all workers together, or of each on a cluster; None for all cores, or for one
+            on a cluster.
         cluster: address of a Ray cluster to run on, such as auto; None for processes on this machine.
-        workers: how many work at a time on the cluster; None for as many as it has room for.
-        range_frames: a longer video is split into ranges of about so many frames.
+        workers: number of workers on the cluster; None for as many as it has room for.
+        range_frames: longer videos are split into ranges of about this many frames.
     """
 
     pairs: tuple[AnimateJob, ...]

@@ -38,11 +38,11 @@ class Pair:
 
     Attributes:
         name: of the result, relative to the result folder, with ``/``.
-        job: how.
+        job: its options.
         key: hash of the content of its inputs, of its options and its name; "" where an input cannot be read.
-        driving_key: hash of all that its driving keypoints depend on.
-        frames: how many it will have, if known.
-        problem: why it cannot be done, "" if nothing is known against it.
+        driving_key: hash of everything that its driving keypoints depend on.
+        frames: number of frames of the result, if known.
+        problem: why it cannot be done; "" if no reason is known.
     """
 
     name: str
@@ -57,7 +57,7 @@ def plan(job: BatchJob, progress: Progress = silent) -> list[Pair]:
     """Name and fingerprint every pair; an error of one pair is noted in it.
 
     Raises:
-        InputError: nothing can be done at all: names that clash, or a model that is missing for all pairs.
+        InputError: no pair can be done, since names clash or the model is missing.
     """
     jobs = list(dict.fromkeys(with_checkpoint_file(pair, progress) for pair in job.pairs))
     if len(jobs) < len(job.pairs):
@@ -97,7 +97,7 @@ def _or_none(action: Callable[[], T]) -> T | None:
 
 
 class _Inputs:
-    """Reads each input once, however many pairs share it; what is wrong with it is raised each time."""
+    """Reads each input once for all pairs that share it; its error is raised for each of them."""
 
     def __init__(self) -> None:
         self.sha256: Callable[[Path], str] = _remembering(_sha256)

@@ -11,19 +11,19 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.journal import Outcome
 
 PART = "part.mkv"
-"""What a range of frames is called until it is joined."""
+"""File name of a range of frames until it is joined."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Work for one worker.
+    """A piece of work for one worker.
 
     Attributes:
         number: of the unit and attempt.
         name: of the pair's result.
         key: of the pair.
         driving_key: of the driving keypoints.
-        job: how; its `result_video` is a plain name in the folder that the worker writes to.
+        job: the options; its `result_video` is a plain name in the folder that the worker writes to.
         task: a whole result, a range of frames for a part, or parts to be joined.
         start: first frame of a range.
         stop: end of a range, exclusive; None for the end of the video.
@@ -51,7 +51,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Advanced:
-    """So many frames of the unit are done."""
+    """The message that some frames of a unit are done."""
 
     number: int
     frames: int
@@ -59,7 +59,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """The unit is done and its files are in its folder."""
+    """The message that a unit is done and its files are in its folder."""
 
     number: int
     outcome: Outcome
@@ -67,12 +67,12 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The unit failed.
+    """The message that a unit failed.
 
     Attributes:
         number: of the unit.
         error: why, in one line.
-        may_pass: whether it could go well another time.
+        may_pass: whether another attempt may succeed.
     """
 
     number: int
@@ -82,11 +82,11 @@ class Failed:
 
 Event: TypeAlias = Advanced | Finished | Failed
 Report = Callable[[int], None]
-"""Called with the frames that are done."""
+"""A function of the number of frames that are done."""
 
 
 class WorkerPool(Protocol):
-    """Runs units somewhere."""
+    """A pool of workers that run units."""
 
     @property
     def slots(self) -> int:
@@ -106,5 +106,5 @@ class WorkerPool(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop all that still runs."""
+        """Stop all workers."""
         ...

@@ -10,12 +10,12 @@ def split_ranges(frames: int | None, shares: int, longest: int) -> list[tuple[in
     """Split a video into ranges [start, stop); the last one is open, since the number of frames may be an estimate.
 
     Args:
-        frames: how many there are; None if unknown.
-        shares: how many workers may take part.
-        longest: about how long a range may be, whatever the shares.
+        frames: number of frames; None if unknown.
+        shares: number of workers that may take part.
+        longest: approximate limit of the frames of a range.
 
     Returns:
-        An empty list where the video is better left whole.
+        An empty list if the video should stay whole.
     """
     if frames is None:
         return []

@@ -1,7 +1,7 @@
 """Run units on a Ray cluster. Files travel through Ray's object store, so no folder has to be shared.
 
-Ray restarts an actor whose process or node is lost, wherever there is room; its unit goes back to the queue at once, so
-that it need not wait for that.
+Ray restarts an actor whose process or node is lost, wherever there is room. Its unit goes back to the queue at once and
+does not wait for the restart.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REMEMBERED = 64  # inputs kept in the object store, and copies kept by a worker
 
 @dataclass
 class _Actor:
-    """An actor, and what it is doing: a unit, or (None) getting ready."""
+    """An actor and its unit; None while it starts."""
 
     handle: Any
     pending: Any
@@ -41,10 +41,10 @@ class _Actor:
 
 
 class RayPool:
-    """Runs units on a Ray cluster.
+    """A pool of actors on a Ray cluster.
 
     Attributes:
-        slots: how many actors are up.
+        slots: number of actors that are up.
 
     Raises:
         InputError: Ray is not installed, or there is no such cluster.
@@ -55,7 +55,7 @@ class RayPool:
 
         Args:
             job: names the cluster and the resources of each worker.
-            longest: how many units there may be at most.
+            longest: the greatest number of units.
         """
         self._ray = _connect(str(job.cluster))
         total = self._ray.cluster_resources()
@@ -127,7 +127,7 @@ class RayPool:
 
 
 class _RayWorker:
-    """What runs on the cluster: a worker with its model, and copies of the files it was sent."""
+    """The actor: a worker with its model, and copies of the files that it was sent."""
 
     def __init__(self, device: str, threads: int) -> None:
         import fomm_cli.batch.worker as module
@@ -149,7 +149,7 @@ class _RayWorker:
         return self._problem, {}
 
     def run(self, unit: Unit, inputs: dict[str, Any]) -> tuple[Finished | Failed, Files]:
-        """Do a unit; returns the files it made, too."""
+        """Run a unit; returns the outcome and the files that it made."""
         while len(self._copies) > _REMEMBERED:
             shutil.rmtree(self._copies.pop(0))
         local = {path: self._local(Path(path), content) for path, content in inputs.items()}

@@ -25,8 +25,8 @@ from fomm_cli.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 3  # at a unit that fails for a reason that may pass
-_POLL = 1.0  # seconds between two looks at what other runs have done
+_ATTEMPTS = 3  # for a unit whose failure may not happen again
+_POLL = 1.0  # seconds between two checks of other runs
 IN_THE_WAY = "there is a file {} already that was not made from these inputs and options. Add --overwrite"
 
 
@@ -35,11 +35,11 @@ class BatchResult:
     """The result of a batch.
 
     Attributes:
-        done: results made now.
-        skipped: results that were there already, or that another run has made meanwhile.
-        failed: the reason for each result that is missing, by name.
-        frames: made now.
-        seconds: in all.
+        done: number of results made now.
+        skipped: number of results that existed, or that another run has made meanwhile.
+        failed: the reason for each missing result, by name.
+        frames: number of frames made now.
+        seconds: duration of the batch.
         report: the page about all results in the folder.
     """
 
@@ -53,7 +53,7 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class PlannedPair:
-    """A pair, and what a run would do about it: do, skip or fail."""
+    """A pair, and what a run would do with it: do, skip or fail."""
 
     name: str
     source: Path
@@ -85,8 +85,8 @@ def run_batch(job: BatchJob, progress: Progress = silent) -> BatchResult:
     """Make every result that is missing.
 
     Raises:
-        InterruptedByUserError: Ctrl-C; what is done stays done.
-        FommError: nothing can be done at all. The failure of one pair is no exception.
+        InterruptedByUserError: Ctrl-C; finished results stay.
+        FommError: no pair can be done. The failure of single pairs raises nothing.
     """
     pairs = plan(job, progress)
     journal = Journal(job.result_dir, overwrite=job.overwrite)
@@ -124,7 +124,7 @@ def _pool(job: BatchJob, journal: Journal, pairs: Sequence[Pair]) -> WorkerPool:
 
 @dataclass
 class _Open:
-    """A pair that is being worked on; `ranges` are those without a part yet."""
+    """A pair that is being worked on; `ranges` counts those without a part yet."""
 
     pair: Pair
     parts: list[Path] = field(default_factory=list)
@@ -134,7 +134,7 @@ class _Open:
 
 
 class _Run:
-    """The state of a run. Only this process touches the journal and the results."""
+    """The state of a run. Only this process changes the journal and the results."""
 
     def __init__(
         self, job: BatchJob, pairs: Sequence[Pair], journal: Journal, pool: WorkerPool, progress: Progress
@@ -163,7 +163,7 @@ class _Run:
             self._hand_out()
             if not (self._running or self._waiting or self._pairs):
                 return
-            for event in self._pool.events(timeout=_POLL):  # or a pause, while another run is at what is left
+            for event in self._pool.events(timeout=_POLL):  # or wait, while another run does the rest
                 self._handle(event)
 
     def _hand_out(self) -> None:
@@ -318,7 +318,7 @@ def _move(origin: Path, place: Path) -> None:
 
 
 class _Bar:
-    """Frames done and left, over all pairs; a pair of unknown length counts once it is done."""
+    """Progress in frames over all pairs; a pair of unknown length counts once it is done."""
 
     def __init__(self, pairs: Sequence[Pair], progress: Progress) -> None:
         self._progress = progress

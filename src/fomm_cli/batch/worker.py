@@ -46,7 +46,7 @@ def answer(worker: PairWorker, unit: Unit, folder: Path, report: Report) -> Fini
 
 
 class PairWorker:
-    """Does units one after the other, with one model in memory at a time.
+    """Runs units one after the other, with one model in memory at a time.
 
     Raises:
         InputError: there is no such device.
@@ -61,10 +61,10 @@ class PairWorker:
         self._drivings: dict[str, Driving] = {}
 
     def run(self, unit: Unit, folder: Path, report: Report) -> Outcome:
-        """Do a unit, leaving its files in a folder.
+        """Run a unit, and leave its files in a folder.
 
         Raises:
-            FommError: what went wrong.
+            FommError: the unit failed.
         """
         device = self._device if unit.job.engine == "torch" else self._other_device
         job = replace(unit.job, device=device, result_video=folder / str(unit.job.result_video))
@@ -110,7 +110,7 @@ class PairWorker:
     def _animator(self, job: AnimateJob) -> Animator:
         wanted = (job.checkpoint, job.config, job.align_corners, job.engine, job.precision)
         if wanted not in self._models:
-            self._models.clear()  # before the next is loaded: two may not fit
+            self._models.clear()  # before loading the next: two may not fit into memory
             self._drivings.clear()
             self._models[wanted] = load_animator(job)
         return self._models[wanted]

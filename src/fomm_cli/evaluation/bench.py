@@ -1,7 +1,7 @@
 """`fomm bench`: time every engine that is installed, side by side.
 
-Each engine has a process of its own, so that its memory can be told, and they take turns, so that what else the machine
-does slows all of them alike.
+Each engine has its own process, so that its memory can be measured. They take turns, so that other load on the machine
+slows all of them alike.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from fomm_cli.runtime.precision import has_bf16
 logger = logging.getLogger(__name__)
 
 _COMPARED = 8  # frames
-_FAREWELL = 5  # seconds
+_PATIENCE = 5  # seconds
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ class _Process:
         return answer
 
     def close(self) -> None:
-        self._connection.close()  # which it takes as a farewell
-        self._process.join(_FAREWELL)
+        self._connection.close()  # which ends its loop
+        self._process.join(_PATIENCE)
         self._process.kill()
         self._process.join()
 
@@ -316,7 +316,7 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _peak_mb() -> float | None:
     """Return the peak memory of this process in MB; None where the system does not tell."""
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage starts from the size of the parent
+    if status.exists():  # getrusage would count the size of the parent
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024 / 1e6
     if sys.platform == "win32":

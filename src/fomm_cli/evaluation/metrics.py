@@ -16,12 +16,12 @@ from fomm_cli.animation.best_frame import PointDetector
 from fomm_cli.media.difference import psnr
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
-"""Between two images, uint8 (H, W, 3)."""
+"""A function that returns the distance between two images, uint8 (H, W, 3)."""
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Means over frames, or over videos.
+    """Mean values over frames, or over videos.
 
     Attributes:
         l1: mean absolute difference of pixels in [0, 1]; lower is better.
@@ -30,7 +30,8 @@ class Metrics:
         features: distance of a perceptual network's features; lower is better; None without a network.
         akd: average keypoint distance: between the face landmarks of both images, in pixels, where both have a
             face; lower is better; None without landmarks.
-        mkr: missing keypoint rate: share of the faces that the reconstruction has lost, 0 to 1; None likewise.
+        mkr: missing keypoint rate: ratio of the faces that the reconstruction has lost, 0 to 1; None without
+            landmarks.
     """
 
     l1: float

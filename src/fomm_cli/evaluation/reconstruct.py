@@ -1,6 +1,6 @@
 """`fomm reconstruct` and `fomm evaluate`: the paper's reconstruction protocol (section 4).
 
-Every test video is rebuilt from its first frame and its own motion, so that each frame has a right answer.
+Every test video is rebuilt from its first frame and its own motion, so each frame has a known correct result.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TABLE, _MEANS = "evaluation.csv", "evaluation.json"
 _RATE = Fraction(25)  # of the videos written; the frames matter, not their times
 
 Reconstructor = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From the first frame (H, W, 3) and some frames (B, H, W, 3) to their reconstructions, all uint8."""
+"""A function of the first frame (H, W, 3) and some frames (B, H, W, 3) that returns reconstructions, all uint8."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class ReconstructResult:
 
     Attributes:
         path: folder with the videos.
-        videos: how many.
-        frames: in all of them.
+        videos: number of videos.
+        frames: number of frames of all videos.
         l1: mean absolute difference of pixels in [0, 1], averaged over the videos as in the paper.
-        seconds: for everything.
+        seconds: duration of the work.
     """
 
     path: Path
@@ -73,8 +73,8 @@ class EvaluateResult:
 
     Attributes:
         path: folder with `evaluation.json` and `evaluation.csv`.
-        videos: how many.
-        frames: in all of them.
+        videos: number of videos.
+        frames: number of frames of all videos.
         scores: means over the videos, by model; the model itself first, then what it is compared with.
     """
 

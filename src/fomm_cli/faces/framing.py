@@ -17,15 +17,15 @@ FACE_ASPECT = 0.85
 """Width by height of a face that looks ahead."""
 
 SMALL = 0.30
-"""Of the frame's height; below it the model takes eyes for background and the chin for a lip."""
+"""Ratio of the frame's height, below which the model takes eyes for background and the chin for a lip."""
 LARGE = 0.95
-"""Of the frame's height; above it a crop would consist of reflections."""
+"""Ratio of the frame's height, above which a crop would consist of reflections."""
 FARTHEST = 0.22
-"""Of the frame, from where the middle of a face should be; farther out, too little of the head is in the frame."""
+"""Distance from the usual middle of a face, as a ratio of the frame; farther out, the head is cut off."""
 DISTORTED = 1.15
 """Width to height, or height to width, from which stretching a frame to a square shows."""
 HEAD_MARGIN = 0.1
-"""What the original's crop-video.py adds to a box at each side."""
+"""Ratio of a box that the original's crop-video.py adds at each side."""
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ EYELIDS = ((33, 160, 159, 158, 133, 153, 145, 144), (362, 385, 386, 387, 263, 37
 """The outline of each eye, point by point."""
 OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
-"""Around the opening, point by point beside those of OUTER_LIPS."""
+"""Landmarks around the opening of the mouth, in the order of OUTER_LIPS."""
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
-"""Around the face, clockwise from the forehead."""
+"""Landmarks around the face, clockwise from the forehead."""
 RIGID = (33, 133, 362, 263, 168, 6, 197, 195, 4, 151, 9, 8, 127, 356, 234, 454)
-"""What no expression moves: corners of the eyes, bridge of the nose, forehead, temples."""
+"""Landmarks that no expression moves: corners of the eyes, bridge of the nose, forehead, temples."""
 PROPORTIONS = (
     (33, 263), (133, 362), (127, 356), (172, 397), (48, 278), (168, 2), (10, 168), (33, 133), (362, 263),
 )  # fmt: skip
@@ -30,7 +30,7 @@ PROPORTIONS = (
 
 EYE_CORNERS_68 = (36, 39, 42, 45)
 INNER_LIPS_68 = (60, 61, 62, 63, 64, 65, 66, 67)
-"""The same in the 68 landmarks of face-alignment."""
+"""Corners of the eyes and inner lips among the 68 landmarks of face-alignment."""
 
 
 def distance(points: np.ndarray, one: int, other: int) -> np.ndarray:

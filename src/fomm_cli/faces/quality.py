@@ -29,7 +29,7 @@ VERDICTS: tuple[Verdict, ...] = ("good", "fair", "poor")
 
 _TRAINED_SMALL = 0.42  # of the frame's height; 99 % of the faces in training data are larger
 _EYES_AT = 0.32  # of the face's height, from its top, where only the box is known
-_WHITE = 0.72  # least share of the brightest colour in a white that the dullest has
+_WHITE = 0.72  # least ratio of the darkest to the brightest colour channel in white
 _OPEN = 0.03  # gap between the lips, in heights of the face
 _WIDE_OPEN = 0.12
 _TEETH_SHARE = 0.25  # of the opening, that is bright and without colour
@@ -97,14 +97,14 @@ def judge_source(image: np.ndarray, frame: Box, faces: list[Face], face: Face) -
 def judge_size(face: Box, frame: Box) -> Finding:
     """Judge the height of a face by the training data and by what the study found."""
     height = framing_in(face, frame).height
-    share = f"the face is {height:.0%} of the frame high"
+    height_text = f"the face is {height:.0%} of the frame high"
     if height >= LARGE:
-        return Finding("size", "poor", f"{share}: only its features are in the image", "use a wider image")
+        return Finding("size", "poor", f"{height_text}: only its features are in the image", "use a wider image")
     if height >= _TRAINED_SMALL:
-        return Finding("size", "good", f"{share}, as in the training data or a little larger")
+        return Finding("size", "good", f"{height_text}, as in the training data or a little larger")
     if height >= SMALL:
-        return Finding("size", "fair", f"{share}: a little small", "--crop source")
-    return Finding("size", "poor", f"{share}: eyes and mouth are too small to move", "--crop auto")
+        return Finding("size", "fair", f"{height_text}: a little small", "--crop source")
+    return Finding("size", "poor", f"{height_text}: eyes and mouth are too small to move", "--crop auto")
 
 
 def judge_position(face: Face, frame: Box) -> Finding:

@@ -37,7 +37,7 @@ class FollowedFace:
 def follow_face(
     frames: Iterable[tuple[Fraction, np.ndarray]], detector: FaceDetector, looks_per_second: int
 ) -> FollowedFace | None:
-    """Follow the face that is largest where there is one first.
+    """Follow one face, the largest in the first frame with a face.
 
     Args:
         frames: time in seconds and image, uint8 (H, W, 3), in order of time; read once.
@@ -57,7 +57,7 @@ def follow_face(
 
 
 class Follower:
-    """Finds one face again in later frames: where it was, and now and then in the whole frame."""
+    """Finds one face again in later frames: near its last place, and at intervals in the whole frame."""
 
     def __init__(self, detector: FaceDetector, search_every: Fraction | float) -> None:
         """Start without a face; the first one is the largest in its frame.
@@ -81,7 +81,7 @@ class Follower:
         return face
 
     def forget(self) -> None:
-        """Let any face be the next one."""
+        """Forget the face: the next one may be any."""
         self._last = None
 
 

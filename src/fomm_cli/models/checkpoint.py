@@ -65,7 +65,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
-    """Read weights, never code; the arguments and errors are those of `open_checkpoint` and `read_values`."""
+    """Read the weights of a checkpoint, never code in it; the arguments and errors are those of `open_checkpoint` and `read_values`."""
     return read_values(open_checkpoint(path, optional))
 
 

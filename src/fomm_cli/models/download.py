@@ -38,13 +38,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Download:
-    """A file that is here.
+    """A published checkpoint on this machine.
 
     Attributes:
-        name: of the checkpoint.
-        path: of the file.
-        config: to use it with.
-        sha256: of the file.
+        name: name of the checkpoint.
+        path: path of the file.
+        config: config of its networks.
+        sha256: checksum of the file.
         fetched: whether it was downloaded just now.
     """
 
@@ -85,11 +85,11 @@ def with_checkpoint_file(job: J, progress: Progress = silent) -> J:
 
 
 def download(name: str, progress: Progress = silent) -> Download:
-    """Have a published checkpoint on this machine, whole and genuine.
+    """Make sure that a published checkpoint is on this machine, complete and genuine; download it if needed.
 
     Raises:
-        InputError: there is none of that name.
-        FommError: no address gives it, or a file of that name here is another one.
+        InputError: no published checkpoint has that name.
+        FommError: no address provides it, or the file of that name on this machine is another one.
     """
     entry = published(name)
     path = entry.local()

@@ -135,7 +135,7 @@ class Decoder(nn.Module):
         self.out_features = block_expansion + in_features
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """From the encoder's levels to (B, out_features, H, W)."""
+        """Decode the encoder's levels to (B, out_features, H, W)."""
         out = levels[-1]
         for block, skip in zip(self.up_blocks, reversed(levels[:-1]), strict=True):
             out = torch.cat((block(out), skip), dim=1)

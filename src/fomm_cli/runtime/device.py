@@ -24,10 +24,10 @@ def choose_device(name: str = "auto") -> torch.device:
     """Return the device of a `--device` value.
 
     Args:
-        name: auto, cpu, cuda, cuda:N or mps. Auto takes a GPU where there is one; without one it says so.
+        name: auto, cpu, cuda, cuda:N or mps. Auto takes a GPU where there is one.
 
     Raises:
-        InputError: a name that means nothing, or a device that this machine or this torch does not have.
+        InputError: the name is unknown, or this machine or this torch has no such device.
     """
     if name == "auto":
         return _best_device()
@@ -63,9 +63,8 @@ def choose_engine_device(engine: str, name: str = "auto") -> torch.device:
 def prepare_process(threads: int | None) -> None:
     """Limit torch to some threads (None: no limit), and let all threads use one heap.
 
-    Call it before there are any other threads: glibc gives each a heap of its own, which keeps what it once needed.
-    With one for all, the published networks take 60 MB less. Nor is memory returned to the system after each frame
-    and asked for again in the next, page by page.
+    Call it before other threads start: glibc gives each a heap of its own, which keeps its peak size. With one heap the
+    published networks take 60 MB less, and memory is not returned to the system after each frame and requested again.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -74,7 +73,7 @@ def prepare_process(threads: int | None) -> None:
 
 
 def trim_memory() -> None:
-    """Give memory that is no longer used back to the system: glibc keeps what loading a model took, 100 MB and more."""
+    """Return unused memory to the system: glibc keeps what loading a model took, 100 MB and more."""
     _tell_glibc("malloc_trim", 0)
 
 

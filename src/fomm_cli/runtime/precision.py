@@ -15,11 +15,11 @@ PRECISIONS = {
     "openvino": ("fp32", "bf16", "int8"),
     "reference": ("fp32",),
 }
-"""By engine. `reference` does what the original does, for comparison."""
+"""The precisions of each engine; `reference` computes as the original does, for comparison."""
 
 
 def check_precision(engine: str, precision: str) -> None:
-    """Make sure that an engine has a precision.
+    """Raise InputError unless an engine computes in a precision.
 
     Raises:
         InputError: the engine does not compute in that precision.
@@ -56,7 +56,7 @@ def has_bf16(device_type: str) -> bool:
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device_type == "cpu" and platform.machine().lower() in {"x86_64", "amd64"}:
-        # not every torch that we run on has both queries
+        # not every supported version of torch has both queries
         queries = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, query, bool)() for query in queries)
     return False

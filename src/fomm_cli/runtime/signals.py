@@ -24,20 +24,20 @@ class StopRequest:
         return self.signal is not None
 
 
-class Stopped(FommError):  # noqa: N818 - no error, but told like one
-    """The work was ended by a signal; all that was done is kept."""
+class Stopped(FommError):  # noqa: N818 - not a mistake, but reported like one
+    """Raised when a signal ended the work; finished work is kept."""
 
     def __init__(self, problem: str, next_step: str, request: StopRequest) -> None:
         super().__init__(problem, next_step)
-        # a peer of this process may have got the signal
+        # without a signal here, another process of the training received it
         self.exit_code = _EXIT_CODES[request.signal or signal.SIGTERM]
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Note SIGINT and SIGTERM instead of obeying them at once; a second one is obeyed.
+    """Yield a request that SIGINT or SIGTERM sets; a second signal ends the process at once.
 
-    Outside the main thread signals cannot be caught, and nothing is noted.
+    Outside the main thread signals cannot be caught, and the request is never set.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

@@ -29,7 +29,7 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     closes `items`.
 
     Args:
-        items: what to run; touched by the thread only.
+        items: the iterator; only the thread uses it.
         depth: how many finished items may wait, at least 1.
     """
     handover: queue.Queue[object] = queue.Queue(maxsize=depth)
@@ -49,7 +49,7 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
 def _receive(handover: queue.Queue[object]) -> object:
     while True:
         try:
-            return handover.get(timeout=0.5)  # for ever would be deaf to Ctrl-C on Windows
+            return handover.get(timeout=0.5)  # without a timeout Ctrl-C would not work on Windows
         except queue.Empty:
             continue
 
@@ -69,7 +69,7 @@ def _work(items: Iterable[object], handover: queue.Queue[object], stopped: threa
 
 
 def _offer(item: object, handover: queue.Queue[object], stopped: threading.Event) -> bool:
-    """Hand over an item; False when nobody wants it any more."""
+    """Put an item into the queue; return False once the consumer has stopped."""
     while not stopped.is_set():
         try:
             handover.put(item, timeout=0.1)
@@ -82,15 +82,15 @@ def _offer(item: object, handover: queue.Queue[object], stopped: threading.Event
 def in_parallel(
     work: Callable[[T], R], items: Iterable[T], workers: int, begin: Callable[[], object]
 ) -> Generator[R, None, None]:
-    """Do some work on every item, several at a time; the results come in the order of the items.
+    """Process several items at a time, and yield the results in the order of the items.
 
-    An exception in the work is raised here, in its place; when this iterator is closed or collected, no more is begun.
+    An exception is raised here, in its place; when this iterator is closed or collected, no more work starts.
 
     Args:
-        work: what to do.
+        work: the function to call with each item.
         items: read in the thread that reads the results, at most twice as many ahead as there are workers.
-        workers: threads that work.
-        begin: called in each of them first.
+        workers: number of threads.
+        begin: called first in each thread.
     """
     with ThreadPoolExecutor(workers, initializer=begin) as pool:
         waiting: deque[Future[R]] = deque()

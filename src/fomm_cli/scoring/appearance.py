@@ -1,7 +1,7 @@
 """Measure whether a result shows the same face as its source, as sharp, and without flicker.
 
-A movement changes a face, and blurs it, by itself. How much it may is read from the driving video, which is a
-recording: only what goes beyond that counts against a result.
+Movement alone changes and blurs a face. The driving video, which is a recording, shows by how much: only changes beyond
+that count against a result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fomm_cli.scoring.measurements import FaceTrack
 ANOTHER_PROPORTIONS = 0.06
 """Median distance of the proportions of two people, less that of two frames of one, over ten clips."""
 ANOTHER_LOOK = 0.31
-"""The same of the features of their faces."""
+"""The same median for the features of their faces."""
 FLICKER = 0.03
 """Change of brightness from frame to frame, back and forth, at which a result is useless; the range is 0 to 1."""
 
@@ -46,7 +46,7 @@ def proportions(track: FaceTrack) -> np.ndarray:
 
 
 def look(track: FaceTrack) -> np.ndarray:
-    """Histograms of oriented gradients of the aligned faces (Dalal and Triggs, CVPR 2005), unit vectors, (N, F)."""
+    """Compute histograms of oriented gradients (Dalal and Triggs, 2005) of the aligned faces, unit vectors, (N, F)."""
     rows = [
         hog(patch, pixels_per_cell=(16, 16), cells_per_block=(2, 2), feature_vector=True) for patch in track.patches
     ]

@@ -21,15 +21,15 @@ EXPRESSIONS = (
 
 _EYES_IN_PATCH = ((0.32, 0.36), (0.68, 0.36))  # of its side
 _UNLIKE_SKIN = 0.22  # distance of a colour from that of skin and lips, in units of the brightness of the skin
-_PATIENCE = 3  # frames without a face, after which
-_SEARCHED = 10  # one frame in so many is searched, since a search in vain takes ten times as long as one that is not
+_PATIENCE = 3  # frames without a face, after which only some frames are searched
+_SEARCHED = 10  # one frame in ten: a search without success takes ten times as long
 _LANDMARKS = 478
 _CHEEK = 2  # pixels about a landmark
 
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One face over N frames; what was not seen is NaN.
+    """Measurements of one face in N frames; NaN where it was not seen.
 
     Attributes:
         times: in seconds, (N,).
@@ -61,9 +61,9 @@ class FaceTrack:
 
 
 def track_face(frames: Iterable[tuple[float, np.ndarray]], detector: FaceDetector) -> FaceTrack:
-    """Follow the face that is largest where there is one first.
+    """Follow one face, the largest in the first frame with a face.
 
-    Where it stays away, only some of the frames are searched for it, and the others count as without a face.
+    While it is missing, only some of the frames are searched for it, and the others count as without a face.
 
     Args:
         frames: time in seconds and image, uint8 (H, W, 3).
@@ -88,7 +88,7 @@ def still_face(image: np.ndarray, detector: FaceDetector, size: float) -> FaceTr
     Args:
         image: of any size.
         detector: as in `track_face`.
-        size: height in pixels that a larger face is reduced to, so that it is as sharp as one of that size can be.
+        size: height in pixels that a larger face is reduced to, for comparable sharpness.
     """
     faces = detector.detect(image)
     shrink = min(1.0, size / faces[0].box.height) if faces else 1.0

@@ -15,8 +15,8 @@ from fomm_cli.scoring.measurements import FaceTrack
 PARTS = ("eyes", "mouth", "outline", "identity", "quality")
 STUDY_PARTS = ("eyes", "mouth", "outline")
 
-_INSIDE_COUNTS = 0.25  # of the mouth, where the driving mouth opens
-_OVERLAP_COUNTS = 0.25  # of the outline
+_INSIDE_COUNTS = 0.25  # weight in the score of the mouth, where the driving mouth opens
+_OVERLAP_COUNTS = 0.25  # weight in the score of the outline
 _GRID = 48  # pixels of a face's size, to measure overlaps with
 _BLOCK = 10  # frames that resampling keeps together, since neighbours are alike
 _RESAMPLED = 400
@@ -30,8 +30,8 @@ class Score:
 
     Attributes:
         value: 0 to 10.
-        low: of its 95 % interval over the frames.
-        high: likewise.
+        low: lower end of its 95 % interval over the frames.
+        high: upper end of that interval.
     """
 
     value: float
@@ -47,7 +47,7 @@ class Scores:
         basis: landmarks, or keypoints where no face was found.
         parts: by the names in `PARTS`; None for what could not be seen.
         total: mean of eyes, mouth and outline, as far as they could be seen: the study's points.
-        seen: share of the driving frames in which the result's face was found.
+        seen: ratio of the driving frames in which the result's face was found.
         notes: what could not be seen or judged, a sentence each.
         per_frame: of each part and of the total, 0 to 10, (N,) each. The mean is the score, so single frames of what
             follows badly may lie below 0; of identity and quality, half of the score is the mean of the worst tenth
@@ -109,9 +109,9 @@ def scores_of(raw: dict[str, np.ndarray], basis: str, seen: float, notes: list[s
 
     Args:
         raw: by part, (N,) each; parts that are missing could not be seen.
-        basis: what they rest on.
-        seen: share of frames.
-        notes: sentences.
+        basis: landmarks or keypoints.
+        seen: ratio of the frames with a face.
+        notes: sentences about what could not be seen or judged.
     """
     frames = {name: 10 * values for name, values in raw.items()}
     studied = [frames[name] for name in STUDY_PARTS if name in frames]
@@ -203,7 +203,7 @@ def _overlap_gain(driving: np.ndarray, result: np.ndarray) -> np.ndarray:
 
     Args:
         driving: outlines (N, 36, 2), in sizes of the first face.
-        result: likewise.
+        result: outlines of the result in the same form.
     """
     wanted = result[0] + driving - driving[0]
     masks = _masks(np.stack((wanted, result)))

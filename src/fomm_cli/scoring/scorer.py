@@ -28,7 +28,7 @@ from fomm_cli.scoring.options import ScoreJob
 from fomm_cli.scoring.rubric import Scores, matched, score_faces
 
 _AHEAD = 4  # frames that are decoded while one is looked at
-_FEW = 0.5  # share of the driving frames with a face, below which landmarks are of no use
+_FEW = 0.5  # ratio of the driving frames with a face, below which landmarks are of no use
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Report:
         scores: of it.
         times: of the frames that were compared, in seconds, (N,).
         driving: curves of the driving face by name, (N,) each; empty where no face was found.
-        result: likewise of the result.
+        result: curves of the result in the same form.
         distortion: mean change of the face's width by height since the first frame that the driving face does not
             have, as a fraction; None where no face was found.
     """
@@ -70,7 +70,7 @@ def score(job: ScoreJob, progress: Progress = silent) -> Report:
 
 
 class Scorer:
-    """Scores results of one driving video, which is looked at once."""
+    """Scores results of one driving video, which is measured once."""
 
     def __init__(
         self,
@@ -80,14 +80,14 @@ class Scorer:
         progress: Progress = silent,
         driving_face: FaceTrack | None = None,
     ) -> None:
-        """Take what is needed.
+        """Prepare to score.
 
         Args:
             driving: the driving video.
             detector: one that knows landmarks, expressions and poses.
-            load: gives the model, whose keypoints are asked where no face is found.
-            progress: told of the frames that were looked at.
-            driving_face: of the driving video, where it is known already.
+            load: returns the model, whose keypoints are used where no face is found.
+            progress: told of the measured frames.
+            driving_face: face of the driving video, if it is known already.
         """
         self._face = driving_face
         self._driving = driving

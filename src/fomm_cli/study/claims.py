@@ -163,7 +163,7 @@ _MEASUREMENTS: dict[str, Callable[[Study, str], Judgement]] = {
     "border": _border,
     "mouths": _mouths,
 }
-"""By the keys of assets/claims.yaml."""
+"""The measurement of each claim, by the keys of assets/claims.yaml."""
 
 
 def _extremes(table: dict[str, list[Row]], group: str) -> list[tuple[str, int]]:

@@ -31,7 +31,7 @@ class Features:
     Attributes:
         face_height: as a fraction of the frame.
         x: of the middle of the face, as a fraction of the frame.
-        y: likewise.
+        y: of its middle, as a fraction of the frame.
         contrast: of the features against the skin, in grey levels.
         whites: of the eyes, in thousandths of the face.
         mouth: how it is held.
@@ -75,7 +75,7 @@ def make_images(job: StudyJob, driving: Framing, detector: FaceDetector) -> list
         detector: one that knows landmarks.
 
     Raises:
-        InputError: an image that cannot be read, a portrait without a face, or framings that cannot be.
+        InputError: an image cannot be read, a portrait has no face, or a framing is impossible.
     """
     folder = job.out / "pictures"
     make_folder(folder)
@@ -108,7 +108,7 @@ def _series(
 
 
 def _normal(image: np.ndarray, driving: Framing, detector: FaceDetector) -> tuple[float | None, np.ndarray]:
-    """Framed as the driving video, so that size and place make no difference; without a face, the middle square."""
+    """Frame an image like the driving video, to make size and place equal; without a face, its middle square."""
     faces = detector.detect(image)
     if not faces:
         return None, fit_frame(image, (SIDE, SIDE), "crop")
@@ -151,7 +151,7 @@ def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
     """Return label and path of each of the further images.
 
     Raises:
-        InputError: nothing there, or a table that makes no sense.
+        InputError: nothing is there, or the table has no such columns.
     """
     found: list[tuple[str, Path]] = []
     for text in given:

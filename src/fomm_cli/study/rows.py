@@ -30,7 +30,7 @@ class Row:
         size: height that the image's face was given, in driving faces; None where no face was found.
         scores: by the names in `NUMBERS`; what could not be seen is missing.
         basis: of the scores: landmarks, or keypoints.
-        seen: share of the frames in which the result's face was found.
+        seen: ratio of the frames in which the result's face was found.
         distortion: mean change of the face's width by height that the driving face does not have, as a fraction.
         notes: on the scores.
         features: of the image.

@@ -46,7 +46,7 @@ _STUDY = "study.json"
 
 @dataclass(frozen=True)
 class Contestant:
-    """A model that takes part, with a name for people."""
+    """A model of the study, with its name in the report."""
 
     name: str
     checkpoint: Path | None
@@ -59,8 +59,8 @@ class StudyResult:
 
     Attributes:
         page: the report.
-        results: how many were scored.
-        failed: why others are missing, by name.
+        results: number of scored results.
+        failed: why other results are missing, by name.
         findings: the sentences of the report.
     """
 
@@ -74,8 +74,8 @@ def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
     """Make the images of a study, animate and score them, and write the report.
 
     Raises:
-        InterruptedByUserError: Ctrl-C; what is done stays done.
-        FommError: what else went wrong, such as no Matplotlib.
+        InterruptedByUserError: Ctrl-C; finished results stay.
+        FommError: nothing can be scored, or Matplotlib is missing.
     """
     require("charts")
     ratings = [] if job.ratings is None else read_ratings(job.ratings)
@@ -168,7 +168,7 @@ def _animate_job(job: StudyJob, driving_video: Path, name: str, model: Contestan
 
 
 class _Judge:
-    """Scores results, and remembers what it found in the study's folder."""
+    """Scores results, and keeps the scores in the study's folder."""
 
     def __init__(self, job: StudyJob, driving_video: Path, driving: Clip, scorers: dict[str, Scorer]) -> None:
         self._job = job

@@ -11,9 +11,9 @@ from fomm_cli.geometry import Box
 from fomm_cli.options import invalid
 
 SIDE = 512
-"""Of the images, in pixels."""
+"""Side of the images in pixels."""
 SIZES = {"features only": 2.2, "larger": 1.4, "same": 1.0, "smaller": 0.67, "very small": 0.33}
-"""Height of the face, in heights of the driving face."""
+"""Heights of the face by name, in heights of the driving face."""
 PLACES = ("centre", "left", "right", "top", "top, eyes cut off")
 
 _LARGEST = 1.5  # heights of a face in a frame; beyond it there is skin only

@@ -16,7 +16,7 @@ from fomm_cli.media.video.writer import open_writer
 from fomm_cli.study.rows import Row
 
 SIDE = 192
-"""Of each of the three, in pixels."""
+"""Side of each of the three images in pixels."""
 
 _CRF = 27
 _SHOWN = 5  # frames of each result on a contact sheet
@@ -31,7 +31,7 @@ def write_view(target: Path, source: np.ndarray, driving: Clip, result: Clip) ->
         target: to write, MP4.
         source: uint8 (H, W, 3).
         driving: as long as the result or longer.
-        result: with the frames of the driving video.
+        result: the result, with the frames of the driving video.
     """
     still = fit_frame(source, (SIDE, SIDE), "stretch")
     make_folder(target.parent)

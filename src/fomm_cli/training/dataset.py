@@ -1,6 +1,6 @@
 """Choose and load the pairs of frames to train on.
 
-Everything random follows from the seed and the step, so that training resumes with the very pairs it would have seen.
+All random choices follow from the seed and the step, so that a resumed training sees the same pairs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Read = Callable[[Sequence[int]], np.ndarray]
 
 @dataclass(frozen=True)
 class Video:
-    """A video whose frames can be had in any order.
+    """A video whose frames can be read in any order.
 
     Attributes:
         path: the file or folder.
@@ -69,7 +69,7 @@ def open_video(path: Path, size: Size, *, in_memory: bool = False) -> Video:
     Args:
         path: a video file, a folder of frames, or an image with frames of the shape of `size` side by side.
         size: (height, width) to bring the frames to.
-        in_memory: decode all of it now.
+        in_memory: whether to decode all frames now.
 
     Raises:
         InputError: it cannot be read.
@@ -91,7 +91,7 @@ class PairDataset:
 
     Attributes:
         batch_size: pairs in a batch.
-        stills: how many of them are still images, the last ones.
+        stills: number of still images at the end of each batch.
     """
 
     def __init__(self, params: DatasetParams, folder: Path, *, batch_size: int, seed: int) -> None:

@@ -52,13 +52,13 @@ class TrainResult:
 
     Attributes:
         path: the checkpoint.
-        steps: done in all, those before a resumption included.
-        epochs: begun.
-        finished: whether that is all that the config asks for.
-        skipped: steps whose gradients were not finite.
+        steps: number of steps, those before a resumption included.
+        epochs: number of epochs begun.
+        finished: whether all epochs of the config are done.
+        skipped: number of steps whose gradients were not finite.
         losses: averages over the last steps, by name.
-        seconds: of this run.
-        device: the training ran on.
+        seconds: duration of this run.
+        device: the device of the training.
     """
 
     path: Path
@@ -75,11 +75,11 @@ def train(job: TrainJob, *, perceptual: Perceptual = load_perceptual) -> TrainRe
     """Train a model, in every process that torchrun started.
 
     Args:
-        job: what to do.
-        perceptual: gives the perceptual network of a `train_params.perceptual` value.
+        job: the options.
+        perceptual: loads the perceptual network of a `train_params.perceptual` value.
 
     Raises:
-        FommError: what went wrong, and what to do; `Stopped` after SIGINT and SIGTERM, when all is saved.
+        FommError: the training cannot start or has diverged; `Stopped` after SIGINT and SIGTERM, when all is saved.
     """
     with joined_processes(job.device) as processes:
         return _Training(job, processes, perceptual).run()
@@ -223,7 +223,9 @@ def _build_trainer(config: Config, checkpoint: Path | None, perceptual: nn.Modul
             try:
                 discriminator.load_state_dict(weights.networks[DISCRIMINATOR])
             except RuntimeError:
-                logger.warning("the discriminator in %s does not fit the config and starts anew", checkpoint)
+                logger.warning(
+                    "the discriminator in %s does not fit the config and starts with random weights", checkpoint
+                )
     return Trainer(config, networks, discriminator, perceptual, processes.device, distributed=processes.count > 1)
 
 

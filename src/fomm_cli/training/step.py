@@ -34,7 +34,7 @@ class Step:
         losses: weighted, by name, on the device.
         skipped: whether the weights were left alone because gradients were not finite.
         source: source frames, RGB in [0, 1], shape (B, 3, H, W).
-        driving: likewise.
+        driving: driving frames in the same form.
     """
 
     losses: dict[str, Tensor]
@@ -236,14 +236,14 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError) as error:
             raise InputError(
                 "the config does not fit the training that is to be resumed",
-                "Resume without --config, or start anew from its weights with --checkpoint and another --log_dir",
+                "Resume without --config, or start again from its weights with --checkpoint and another --log_dir",
             ) from error
         self.skipped, self.skipped_in_a_row = training["skipped"], training["skipped_in_a_row"]
 
 
 @contextmanager
 def _frozen(network: nn.Module | None) -> Iterator[None]:
-    """Leave a network's weights out of the gradients for a while."""
+    """Exclude a network's weights from the gradients inside the block."""
     if network is None:
         yield
         return
