@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from fomm_cli.config import schema as config_module
+from fomm_cli.config import reading as config_module
 from fomm_cli.config.reading import config_names, load_config, parse_config
 from fomm_cli.config.schema import Config, DatasetParams
 from fomm_cli.errors import InputError
