@@ -13,59 +13,24 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from fomm_cli.commands import (
-    animate,
-    batch,
-    bench,
-    check,
-    completion,
-    config,
-    convert,
-    crop,
-    download,
-    evaluate,
-    export,
-    info,
-    live,
-    motion,
-    reconstruct,
-    score,
-    study,
-    train,
-    verify,
-    web,
-)
 from fomm_cli.commands.terminal import MessageHandler, coloured, write_line
 from fomm_cli.errors import FommError, InputError, did_you_mean, is_out_of_memory, one_line
 from fomm_cli.version import __version__
 
 logger = logging.getLogger("fomm_cli")
 
-COMMANDS = (
-    animate,
-    batch,
-    bench,
-    check,
-    completion,
-    config,
-    convert,
-    crop,
-    download,
-    evaluate,
-    export,
-    info,
-    live,
-    motion,
-    reconstruct,
-    score,
-    study,
-    train,
-    verify,
-    web,
-)
+COMMANDS = {
+    name: import_module(f"fomm_cli.commands.{name}")
+    for name in (
+        *("animate", "batch", "bench", "check", "completion", "config", "convert", "crop", "download", "evaluate"),
+        *("export", "info", "live", "motion", "reconstruct", "score", "study", "train", "verify", "web"),
+    )
+}
+"""The module of each command."""
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -161,7 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(parser=parser, root=parser)
     parser.add_argument("--version", action="version", version=f"fomm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in COMMANDS:
+    for command in COMMANDS.values():
         command.add_to(commands)
     return parser
 
@@ -173,11 +138,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         InputError: an unknown command or flag; the message names the one that may be meant.
     """
     parser = build_parser()
-    names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:2], "--help"] if arguments[1:] else []
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in names:
-        raise InputError(f"there is no command {arguments[0]}", f"{did_you_mean(arguments[0], names)}See fomm --help")
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        raise InputError(
+            f"there is no command {arguments[0]}", f"{did_you_mean(arguments[0], COMMANDS)}See fomm --help"
+        )
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         raise _unknown_argument(unknown[0], options.parser)

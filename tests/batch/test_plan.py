@@ -43,7 +43,7 @@ def test_patterns_and_folders_give_every_source_with_every_driving_video(media: 
 
 
 def test_a_pattern_that_fits_nothing_is_wrong_use(media: Path) -> None:
-    with pytest.raises(InputError, match="nothing fits"):
+    with pytest.raises(InputError, match="no file matches"):
         cross([str(media / "*.jpg")], [str(media / "nod")], {})
 
 

@@ -145,7 +145,7 @@ def test_nothing_is_overwritten_unasked(media: Path, tmp_path: Path, capsys: pyt
     [
         ([], "there is nothing to animate"),
         (["-s", "a.png"], "--driving_video is missing"),
-        (["-s", "no*.png", "-d", "d.mp4"], "nothing fits the pattern no*.png"),
+        (["-s", "no*.png", "-d", "d.mp4"], "no file matches the pattern no*.png"),
         (["-s", "a.png", "-d", "d.mp4"], "none of the 1 pair(s) can be done: d.mp4 does not exist"),
         (["-s", "a.png", "-d", "d.mp4", "--workers", "0"], "invalid --workers 0"),
         (["-s", "a.png", "-d", "d.mp4", "--workers", "2", "--devices", "cpu"], "exclude each other"),
@@ -282,7 +282,7 @@ def test_ctrl_c_cleans_up_and_says_how_to_go_on(media: Path, tmp_path: Path) -> 
     os.killpg(process.pid, signal.SIGINT)  # to all of them, as a terminal does
     _, messages = process.communicate()
     assert process.returncode == 130
-    assert messages.splitlines()[-1].endswith("of 6 results are done. The same command goes on from there")
+    assert messages.splitlines()[-1].endswith("of 6 results are done. The same command continues from there")
     assert "Traceback" not in messages
     assert_no_debris(folder)
     with closing(sqlite3.connect(folder / ".fomm" / "journal.sqlite")) as journal:

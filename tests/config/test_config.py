@@ -512,8 +512,8 @@ def test_not_a_mapping(data, found):
 def test_structures_that_json_cannot_hold():
     endless = {}
     endless["model_params"] = endless
-    assert "holds what no config can" in message(endless)
-    assert "holds what no config can" in message({(1, 2): 3})
+    assert "holds values that no config can have" in message(endless)
+    assert "holds values that no config can have" in message({(1, 2): 3})
 
 
 # --- files that are no configs

@@ -205,7 +205,7 @@ def _no_tensors(path: Path) -> None:
         (_thin_plate_splines, "Thin-Plate-Spline"),
         (_other_safetensors, "no generator and no kp_detector"),
         (_not_finite, "generator.final.bias"),
-        (_no_tensors, "is no tensor"),
+        (_no_tensors, "is not a tensor"),
     ],
 )
 def test_what_is_no_checkpoint_is_named(write: Callable[[Path], None], words: str, tmp_path: Path) -> None:

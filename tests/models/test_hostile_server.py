@@ -78,7 +78,7 @@ def test_addresses_that_are_none(server: str, address: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", ["endless", "too%20long"])
 def test_no_more_is_written_than_the_file_has(server: str, kind: str, tmp_path: Path) -> None:
     part = tmp_path / "file.part"
-    with pytest.raises(FommError, match="it gives"):
+    with pytest.raises(FommError, match="it sends"):
         fetch([f"{server}/{kind}"], part, check, most_bytes=len(CONTENT), attempts=1)
     assert not part.exists() or part.stat().st_size == 0
 

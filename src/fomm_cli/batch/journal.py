@@ -265,7 +265,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _unusable(path: Path, error: Exception) -> FommError:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, sqlite3.OperationalError) and ("full" in text or "disk I/O" in text):
-        return FommError(f"the journal {path} cannot be written: {text}", "Make room; the same command then goes on")
+        return FommError(
+            f"the journal {path} cannot be written: {text}", "Free disk space; the same command then continues"
+        )
     return FommError(
         f"the journal {path} is damaged or of another version: {text}",
         "Choose another --result_dir; or delete it, and give --overwrite to make the results again",

@@ -100,7 +100,7 @@ def _expand(pattern: str) -> list[Path]:
         return [path]
     found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - may be absolute
     if not found:
-        raise InputError(f"nothing fits the pattern {pattern}", "Check the folder, and quote the pattern")
+        raise InputError(f"no file matches the pattern {pattern}", "Check the folder, and quote the pattern")
     return found
 
 

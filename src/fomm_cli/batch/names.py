@@ -34,7 +34,7 @@ def result_names(jobs: Sequence[AnimateJob], suffixes: Sequence[str]) -> list[st
     names: dict[int, str] = {index: _explicit(job) for index, job in enumerate(jobs) if job.result_video}
     taken = Counter(map(_folded, names.values()))
     if clash := next((name for name in names.values() if taken[_folded(name)] > 1), None):
-        raise InputError(f"two pairs have the result {clash}", "Give each a name of its own")
+        raise InputError(f"two pairs have the result {clash}", "Give each its own name")
     ways: tuple[Callable[[AnimateJob], str], ...] = (_by_stem, _by_name, _by_hash)
     for way in ways:
         left = [index for index in range(len(jobs)) if index not in names]

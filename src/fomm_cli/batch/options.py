@@ -60,9 +60,7 @@ class BatchRequest:
         if self.devices and self.workers:
             raise InputError("--devices and --workers exclude each other", "--devices starts a process for each")
         if self.engine_cluster and self.devices:
-            raise InputError(
-                "--devices is for this machine alone", "On a cluster, leave it out: each worker gets a GPU"
-            )
+            raise InputError("--devices is for this machine only", "On a cluster, leave it out: each worker gets a GPU")
         if bool(self.source_image) != bool(self.driving_video):
             missing = "--source_image" if self.driving_video else "--driving_video"
             raise InputError(f"{missing} is missing", "Give both, or --pairs, or --jobs")

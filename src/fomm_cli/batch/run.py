@@ -103,11 +103,12 @@ def run_batch(job: BatchJob, progress: Progress = silent) -> BatchResult:
     except KeyboardInterrupt:
         done = run.done + run.skipped if run else 0
         raise InterruptedByUserError(
-            f"interrupted; {done} of {len(pairs)} results are done", "The same command goes on from there"
+            f"interrupted; {done} of {len(pairs)} results are done", "The same command continues from there"
         ) from None
     except OSError as error:
         raise FommError(
-            f"{job.result_dir} cannot be written to: {error.strerror}", "Make room; the same command then goes on"
+            f"{job.result_dir} cannot be written to: {error.strerror}",
+            "Free disk space; the same command then continues",
         ) from error
     finally:
         journal.close(all_done=run is not None and run.done + run.skipped == len(pairs))

@@ -23,7 +23,7 @@ def _run(options: argparse.Namespace) -> None:
         print_result(options, {"checkpoints": entries}, "\n".join(_line(entry) for entry in entries))
         return
     if options.name is None:
-        raise InputError("which checkpoint to download is missing", "Such as: fomm download vox, or see --list")
+        raise InputError("no checkpoint is named", "For example: fomm download vox; --list shows all")
 
     from fomm_cli.models.download import download
 

@@ -79,7 +79,7 @@ def parse_config(data: object, origin: str) -> Config:
     except ValidationError as error:
         raise _input_error(error, origin) from error
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{origin} holds what no config can: {error}") from error
+        raise InputError(f"{origin} holds values that no config can have: {error}") from error
 
 
 def _bundled() -> dict[str, Path]:

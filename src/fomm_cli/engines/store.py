@@ -62,7 +62,7 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> None:
                 make(made)
                 (made / _SUMS).write_text(json.dumps(_sums_of(made)), encoding="utf-8")
                 if os.path.lexists(folder):
-                    logger.info("the model in %s was damaged and has been made anew", folder)
+                    logger.info("the model in %s was damaged and has been made again", folder)
                     _remove(folder)
                 made.rename(folder)
     except OSError as error:

@@ -120,7 +120,7 @@ def _receive(address: str, part: Path, most_bytes: int, progress: Progress) -> N
             total = _total(answer, start)
             _refuse_page(answer.headers.get_content_type())
         if total is not None and total > most_bytes:
-            raise _Unusable(f"it gives a file of {total} bytes, not of {most_bytes}")
+            raise _Unusable(f"it sends a file of {total} bytes, not of {most_bytes}")
         with part.open("ab" if start else "wb") as file:
             done = start
             for chunk in _chunks(answer):
@@ -129,7 +129,7 @@ def _receive(address: str, part: Path, most_bytes: int, progress: Progress) -> N
                 done += len(chunk)
                 if done > most_bytes:
                     file.truncate(0)
-                    raise _Unusable(f"it gives more than {most_bytes} bytes")
+                    raise _Unusable(f"it sends more than {most_bytes} bytes")
                 file.write(chunk)
                 progress(f"downloading {part.stem}", done, total)
     if total is not None and _size(part) != total:
@@ -167,7 +167,7 @@ def _connection_problems() -> Iterator[None]:
     except (ConnectionError, HTTPException) as error:
         raise _Interrupted(f"the connection broke ({error})") from error
     except Exception as error:
-        raise _Unusable(f"its address or answer makes no sense ({error})") from error
+        raise _Unusable(f"its address or answer is invalid ({error})") from error
 
 
 def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
@@ -181,7 +181,7 @@ def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
 
 def _refuse_page(content_type: str) -> None:
     if content_type in ("text/html", "application/xhtml+xml"):
-        raise _Unusable("it gives a web page instead of the file")
+        raise _Unusable("it sends a web page instead of the file")
 
 
 def _total(answer: HTTPResponse, start: int) -> int | None:

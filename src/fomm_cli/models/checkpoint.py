@@ -259,7 +259,7 @@ def _refusal(path: Path, reason: str) -> InputError:
             path
         )
     if not is_pickle:
-        return InputError(f"{path} is no checkpoint, or a damaged one", DOWNLOAD_AGAIN)
+        return InputError(f"{path} is not a checkpoint, or is damaged", DOWNLOAD_AGAIN)
     match = re.search(r"global:? (?:GLOBAL )?([\w.]+)", reason, re.IGNORECASE)
     code = f"code ({match[1]})" if match else "code"
     return InputError(
@@ -285,13 +285,13 @@ def _check_kinds(path: Path, network: str, weights: Mapping[str, object]) -> Non
     """Refuse what is not a plain tensor of numbers, before anything is computed with it."""
     for key, tensor in weights.items():
         if not isinstance(tensor, Tensor):
-            raise InputError(f"{network}.{key} in the checkpoint {path} is no tensor", DOWNLOAD_AGAIN)
+            raise InputError(f"{network}.{key} in the checkpoint {path} is not a tensor", DOWNLOAD_AGAIN)
         plain = not tensor.is_nested and not tensor.is_quantized and tensor.device.type == "cpu"
         kinds = _COUNTERS if str(key).endswith("num_batches_tracked") else _WEIGHTS
         if not plain or tensor.layout != torch.strided or tensor.dtype not in kinds:
             found = f"{tensor.dtype}, {tensor.layout}, on the device {tensor.device.type}".replace("torch.", "")
             raise InputError(
-                f"{network}.{key} in the checkpoint {path} is no plain tensor of floating-point numbers ({found})",
+                f"{network}.{key} in the checkpoint {path} is not a plain tensor of floating-point numbers ({found})",
                 "Save the weights as float32 or float16",
             )
 

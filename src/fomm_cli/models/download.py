@@ -131,6 +131,6 @@ def _check(entry: Published, part: Path) -> None:
     """Raise FommError if a downloaded file is not the published one."""
     if entry.sha256 is None:
         read_checkpoint(part)
-        logger.warning("the published SHA-256 of %s is unknown; the file is a checkpoint, that is all", entry.file)
+        logger.warning("the published SHA-256 of %s is unknown; only its format was checked", entry.file)
     elif (found := sha256_of(part)) != entry.sha256:
-        raise FommError(f"it gives another file (SHA-256 {found}, not {entry.sha256})")
+        raise FommError(f"it sends another file (SHA-256 {found}, not {entry.sha256})")

@@ -122,7 +122,7 @@ def _check_names(row: Row, path: Path) -> None:
     """Raise InputError where a name would lead out of the study's folder: it may come from somebody else."""
     for name in (row.group, row.model):
         if not name or name != Path(name).name or "\\" in name or name in (".", ".."):
-            raise InputError(f"{path}: the name {name!r} does not stay inside the study", "Delete the file")
+            raise InputError(f"{path}: the name {name!r} leads out of the study", "Delete the file")
     for name in (row.view, row.result):
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise InputError(f"{path}: the file {name!r} is not inside the study", "Delete the file")

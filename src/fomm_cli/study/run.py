@@ -85,7 +85,7 @@ def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
         try:
             done = _work(job, job.driving_video, progress)
         except KeyboardInterrupt:
-            raise InterruptedByUserError("interrupted", "The same command goes on from there") from None
+            raise InterruptedByUserError("interrupted", "The same command continues from there") from None
         done.save(job.out / _STUDY)
     if not done.rows:
         name, why = next(iter(done.failed.items()))
@@ -156,7 +156,7 @@ def _driving_framing(face: FaceTrack, driving: Clip) -> Framing:
     points = face.landmarks[int(np.argmax(face.seen))]
     framing = framing_in(Box.around(points), Box(0, 0, driving.info.width, driving.info.height))
     if framing.is_off:
-        logger.warning("the driving video is framed badly, since %s: crop it first with fomm crop", framing.why)
+        logger.warning("the driving video is badly framed, since %s: crop it first with fomm crop", framing.why)
     return framing
 
 

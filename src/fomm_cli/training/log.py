@@ -111,7 +111,7 @@ def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        logger.info("no curves for TensorBoard, for it is not installed: pip install tensorboard")
+        logger.info("no curves for TensorBoard, which is not installed: pip install tensorboard")
         return None
     return SummaryWriter(str(folder), purge_step=step or None)
 

