@@ -184,3 +184,31 @@ def test_names_that_are_not_utf8_are_noted(tmp_path: Path) -> None:
         (record,) = journal.records()
     assert record.source == r"s\xff.png"
     record.name.encode()
+
+
+VERSION_0_1_0 = """
+CREATE TABLE results (
+    name TEXT PRIMARY KEY, key TEXT NOT NULL, source TEXT NOT NULL, driving TEXT NOT NULL,
+    state TEXT NOT NULL, run TEXT NOT NULL, changed REAL NOT NULL, in_the_way TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', size INTEGER,
+    frames INTEGER, seconds REAL, device TEXT, checkpoint TEXT, warnings TEXT NOT NULL DEFAULT '[]', thumbnail BLOB
+);
+INSERT INTO results VALUES ('a--b.mp4', 'k1', 'a.png', 'b.mp4', 'done', '0f', 1.5, '', 1, '', 5, 50, 2.5, 'cpu',
+    'c0ffee', '["dark"]', x'7765626d');
+INSERT INTO results VALUES ('c--b.mp4', 'k2', 'c.png', 'b.mp4', 'failed', '0f', 1.5, '', 3, 'no face', NULL, NULL,
+    NULL, NULL, NULL, '[]', NULL);
+"""
+
+
+def test_journal_of_version_0_1_0_is_read_and_continued(tmp_path: Path) -> None:
+    (tmp_path / ".fomm").mkdir()
+    with closing(sqlite3.connect(tmp_path / ".fomm" / "journal.sqlite")) as database:
+        database.executescript(VERSION_0_1_0)
+    (tmp_path / PAIR.name).write_text("whole")
+    with opened(tmp_path) as journal:
+        done, failed = journal.records()
+        assert (done.name, done.frames, done.warnings, done.thumbnail) == (PAIR.name, 50, ("dark",), b"webm")
+        assert (failed.state, failed.error, failed.frames) == ("failed", "no face", None)
+        assert journal.claim(PAIR) is Claim.DONE
+        assert journal.claim(OTHER_OPTIONS) is Claim.IN_THE_WAY
+        assert journal.claim(Pair("c--b.mp4", PAIR.job, key="k2")) is Claim.OURS

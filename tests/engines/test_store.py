@@ -46,6 +46,7 @@ def replace_by_a_link(folder: Path) -> None:
 
 
 def forget_the_sums(folder: Path) -> None:
+    """Leave a folder as version 0.1.0 made it."""
     (folder / "sums.json").unlink()
 
 
@@ -64,7 +65,7 @@ def test_a_whole_folder_is_kept(tmp_path: Path) -> None:
     [flip, empty, remove, replace_by_a_file, replace_by_a_link, forget_the_sums, damage_the_sums],
     ids=lambda damage: damage.__name__,
 )
-def test_a_damaged_folder_is_made_anew(damage: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_damaged_folder_is_made_again(damage: Callable[[Path], None], tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     make_once(folder, fill)
     damage(folder)

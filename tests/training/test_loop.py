@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -319,3 +320,20 @@ def test_half_of_torchruns_environment_is_told(
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="torchrun"):
         train(job_of(write_training(tmp_path)))
+
+
+def test_a_training_of_version_0_1_0_is_resumed(tmp_path: Path) -> None:
+    """Its config, in the folder and in the checkpoint, has no keys that came later."""
+    config = write_training(tmp_path, train_params__num_epochs=1)
+    first = train(job_of(config))
+    log = tmp_path / "log"
+    kept = load_config(str(log / "config.yaml")).model_dump(mode="json")
+    del kept["model_params"]["generator_params"]["padding"], kept["model_params"]["generator_params"]["hints"]
+    del kept["model_params"]["generator_params"]["dense_motion_params"]["guided_upsampling"]
+    kept["train_params"]["num_epochs"] = 2
+    (log / "config.yaml").write_text(yaml.safe_dump(kept, sort_keys=False))
+    state = torch.load(first.path, weights_only=True)
+    torch.save({**state, "config": json.dumps(kept)}, first.path)
+    resumed = train(TrainJob(log_dir=log, resume=True, device="cpu"))
+    assert (resumed.steps, resumed.finished) == (2 * first.steps, True)
+    assert read_checkpoint(resumed.path).config == load_config(str(log / "config.yaml"))
