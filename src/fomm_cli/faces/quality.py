@@ -209,10 +209,19 @@ def _teeth_share(image: np.ndarray, lips: np.ndarray) -> float:
 
 
 def _judge_sharpness(grey: np.ndarray) -> Finding:
-    laplacian = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]).var()
     return _graded(
-        "sharpness", laplacian, (_BLURRED, _SOFT), ("blurred", "a little soft", "sharp"), "use a sharper image"
+        "sharpness",
+        laplacian(grey).var(),
+        (_BLURRED, _SOFT),
+        ("blurred", "a little soft", "sharp"),
+        "use a sharper image",
     )
+
+
+def laplacian(grey: np.ndarray) -> np.ndarray:
+    """Return the Laplacian of grey images (..., H, W), without the pixels at their borders."""
+    sides = grey[..., :-2, 1:-1] + grey[..., 2:, 1:-1] + grey[..., 1:-1, :-2] + grey[..., 1:-1, 2:]
+    return np.asarray(sides - 4 * grey[..., 1:-1, 1:-1])
 
 
 def judge_exposure(image: np.ndarray, face: Box) -> Finding:

@@ -10,6 +10,7 @@ import numpy as np
 from skimage.feature import hog
 
 from fomm_cli.faces.landmarks import PROPORTIONS, distance
+from fomm_cli.faces.quality import laplacian
 from fomm_cli.scoring.measurements import FaceTrack
 
 ANOTHER_PROPORTIONS = 0.06
@@ -63,9 +64,7 @@ def sharpness(driving: FaceTrack, result: FaceTrack, source: FaceTrack) -> np.nd
 
 def _detail(track: FaceTrack) -> np.ndarray:
     """Return standard deviation of the Laplacian of the aligned faces, (N,)."""
-    p = _brightness(track)
-    laplacian = p[:, :-2, 1:-1] + p[:, 2:, 1:-1] + p[:, 1:-1, :-2] + p[:, 1:-1, 2:] - 4 * p[:, 1:-1, 1:-1]
-    return np.asarray(laplacian.std(axis=(1, 2)))
+    return np.asarray(laplacian(_brightness(track)).std(axis=(1, 2)))
 
 
 def steadiness(driving: FaceTrack, result: FaceTrack) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from fomm_cli.config.schema import DatasetParams
 from fomm_cli.errors import InputError
+from fomm_cli.media.folder import images_in
 from fomm_cli.media.formats import IMAGES_READ, VIDEOS_READ
 from fomm_cli.media.image import read_image
 from fomm_cli.media.resize import Size, fit_frame
@@ -150,9 +151,7 @@ def _groups(paths: list[Path], *, by_identity: bool) -> list[list[Path]]:
 
 
 def _folder(path: Path, size: Size) -> Video:
-    frames = sorted(frame for frame in path.iterdir() if frame.suffix.lower() in IMAGES_READ)
-    if not frames:
-        raise InputError(f"{path} holds no frames", f"Put images there ({' '.join(IMAGES_READ)}) or remove it")
+    frames = images_in(path)
 
     def read(indices: Sequence[int]) -> np.ndarray:
         return np.stack([fit_frame(read_image(frames[index]), size, "stretch") for index in indices])
