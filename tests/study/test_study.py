@@ -159,14 +159,14 @@ def test_where_all_fails_the_figures_cannot_tell() -> None:
     assert [finding.verdict for finding in claims(study)] == ["cannot tell"] * 4
 
 
-def test_models_are_compared_picture_by_picture() -> None:
+def test_models_are_compared_image_by_image() -> None:
     rows = [row("same", 5), row("smaller", 4), row("larger", 6)]
     other = [
         replace(one, model="trained", result=one.result.replace("small", "trained"), scores=row("", total).scores)
         for one, total in zip(rows, (8, 3, 7), strict=True)
     ]
     texts = [finding.text for finding in findings(Study("nod.mp4", 50, (*rows, *other), {}))]
-    assert "trained gets +1.00 points against small over 3 pictures, and is better in 2 of them" in texts
+    assert "trained gets +1.00 points against small over 3 images, and is better in 2 of them" in texts
 
 
 @pytest.fixture(scope="module")
