@@ -137,8 +137,8 @@ def from_namespace(kind: type[D], namespace: argparse.Namespace, **given: object
     Raises:
         InputError: the values are out of bounds or do not go together.
     """
-    values = {each.name: getattr(namespace, each.name) for each in fields(kind) if hasattr(namespace, each.name)}
-    return kind(**{name: _frozen(value) for name, value in {**values, **given}.items()})
+    values = {**values_of(kind, namespace), **given}
+    return kind(**{name: _frozen(value) for name, value in values.items()})
 
 
 def values_of(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.batch.journal import Claim, Journal, Outcome, read_journal
+from fomm_cli.batch.journal import Decision, Journal, Outcome, read_journal
 from fomm_cli.batch.names import result_names
 from fomm_cli.batch.plan import Pair
 from fomm_cli.errors import FommError
@@ -51,7 +51,7 @@ def opened(folder: Path, *, overwrite: bool = False) -> Iterator[Journal]:
 def make(folder: Path, pair: Pair = PAIR) -> None:
     """A run that makes the result."""
     with opened(folder) as journal:
-        assert journal.claim(pair) is Claim.OURS
+        assert journal.claim(pair) is Decision.OURS
         (folder / pair.name).write_text("whole")
         journal.finish(pair, OUTCOME, 1)
 
@@ -59,7 +59,7 @@ def make(folder: Path, pair: Pair = PAIR) -> None:
 def test_what_is_done_is_done_for_later_runs(tmp_path: Path) -> None:
     make(tmp_path)
     with opened(tmp_path) as journal:
-        assert journal.claim(PAIR) is Claim.DONE
+        assert journal.claim(PAIR) is Decision.DONE
         (record,) = journal.records()
     assert (record.state, record.frames, record.seconds, record.device) == ("done", 50, 2.5, "cpu")
     assert (record.checkpoint, record.warnings, record.thumbnail, record.attempts) == ("c0ffee", ("dark",), b"webm", 1)
@@ -76,41 +76,41 @@ def test_other_options_and_foreign_files_are_in_the_way_unless_overwritten(tmp_p
     (tmp_path / "c--d.mp4").write_text("somebody's")
     foreign = Pair("c--d.mp4", PAIR.job, key="k3")
     with opened(tmp_path) as journal:
-        assert journal.claim(OTHER_OPTIONS) is Claim.IN_THE_WAY
-        assert journal.claim(foreign) is Claim.IN_THE_WAY
+        assert journal.claim(OTHER_OPTIONS) is Decision.IN_THE_WAY
+        assert journal.claim(foreign) is Decision.IN_THE_WAY
     with opened(tmp_path, overwrite=True) as journal:
-        assert journal.claim(PAIR) is Claim.DONE
-        assert journal.claim(OTHER_OPTIONS) is Claim.OURS
-        assert journal.claim(foreign) is Claim.OURS
+        assert journal.claim(PAIR) is Decision.DONE
+        assert journal.claim(OTHER_OPTIONS) is Decision.OURS
+        assert journal.claim(foreign) is Decision.OURS
 
 
 def test_a_result_that_somebody_changed_is_not_taken_for_ours(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / PAIR.name).write_text("edited since")
     with opened(tmp_path) as journal:
-        assert journal.claim(PAIR) is Claim.IN_THE_WAY
+        assert journal.claim(PAIR) is Decision.IN_THE_WAY
 
 
 def test_two_runs_share_the_work(tmp_path: Path) -> None:
     with opened(tmp_path) as first:
-        assert first.claim(PAIR) is Claim.OURS
+        assert first.claim(PAIR) is Decision.OURS
         with opened(tmp_path) as second:
-            assert second.claim(PAIR) is Claim.ELSEWHERE
+            assert second.claim(PAIR) is Decision.ELSEWHERE
             assert first.folder.is_dir()
             first.fail(PAIR, "too dark", 1)
-            assert second.claim(PAIR) is Claim.FAILED
+            assert second.claim(PAIR) is Decision.FAILED
             assert second.error_of(PAIR) == "too dark"
     with opened(tmp_path) as later:
-        assert later.claim(PAIR) is Claim.OURS
+        assert later.claim(PAIR) is Decision.OURS
 
 
 def test_a_run_that_ends_gives_back_what_it_has_not_finished(tmp_path: Path) -> None:
     first = Journal(tmp_path)
     first.claim(PAIR)
     with opened(tmp_path) as second:
-        assert second.claim(PAIR) is Claim.ELSEWHERE
+        assert second.claim(PAIR) is Decision.ELSEWHERE
         first.close()
-        assert second.claim(PAIR) is Claim.OURS
+        assert second.claim(PAIR) is Decision.OURS
 
 
 def die(folder: Path, how: str) -> None:
@@ -122,13 +122,13 @@ def test_a_run_that_was_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     die(tmp_path, "half")
     with opened(tmp_path) as journal:
         assert list(journal.folder.parent.iterdir()) == [journal.folder]
-        assert journal.claim(PAIR) is Claim.OURS
+        assert journal.claim(PAIR) is Decision.OURS
 
 
 def test_a_result_moved_into_place_just_before_the_kill_counts(tmp_path: Path) -> None:
     die(tmp_path, "moved")
     with opened(tmp_path) as journal:
-        assert journal.claim(PAIR) is Claim.DONE
+        assert journal.claim(PAIR) is Decision.DONE
         assert [record.state for record in journal.records()] == ["done"]
 
 
@@ -136,7 +136,7 @@ def test_a_file_that_was_there_before_a_kill_does_not_count(tmp_path: Path) -> N
     (tmp_path / PAIR.name).write_text("somebody's")
     die(tmp_path, "overwriting")
     with opened(tmp_path, overwrite=True) as journal:
-        assert journal.claim(PAIR) is Claim.OURS
+        assert journal.claim(PAIR) is Decision.OURS
 
 
 def test_an_old_result_stays_known_when_it_cannot_be_made_anew(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_an_old_result_stays_known_when_it_cannot_be_made_anew(tmp_path: Path) -
         journal.fail(OTHER_OPTIONS, "in the way", 0)
         (record,) = journal.records()
         assert (record.state, record.error, record.frames) == ("done", "in the way", 50)
-        assert journal.claim(PAIR) is Claim.DONE
+        assert journal.claim(PAIR) is Decision.DONE
         assert journal.records()[0].error == ""
 
 
@@ -209,6 +209,6 @@ def test_journal_of_version_0_1_0_is_read_and_continued(tmp_path: Path) -> None:
         done, failed = journal.records()
         assert (done.name, done.frames, done.warnings, done.thumbnail) == (PAIR.name, 50, ("dark",), b"webm")
         assert (failed.state, failed.error, failed.frames) == ("failed", "no face", None)
-        assert journal.claim(PAIR) is Claim.DONE
-        assert journal.claim(OTHER_OPTIONS) is Claim.IN_THE_WAY
-        assert journal.claim(Pair("c--b.mp4", PAIR.job, key="k2")) is Claim.OURS
+        assert journal.claim(PAIR) is Decision.DONE
+        assert journal.claim(OTHER_OPTIONS) is Decision.IN_THE_WAY
+        assert journal.claim(Pair("c--b.mp4", PAIR.job, key="k2")) is Decision.OURS

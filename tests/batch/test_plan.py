@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.batch.manifest import cross, read_csv, read_yaml
+from fomm_cli.batch.manifest import cross, csv_pairs, yaml_pairs
 from fomm_cli.batch.names import result_names
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.batch.plan import plan
@@ -55,7 +55,7 @@ def test_csv_columns_are_options_and_paths_are_beside_the_file(media: Path) -> N
         "faces/p01.png,nod,,,,1.5\n\n",
         encoding="utf-8",
     )
-    first, second = read_csv(table, {"relative": True, "crf": 18})
+    first, second = csv_pairs(table, {"relative": True, "crf": 18})
     assert (first.source_image, first.driving_video) == (media / "faces/p00.png", media / "nod")
     assert (first.best_frame, first.relative, first.fps, first.end) == (2, False, Fraction(30000, 1001), None)
     assert (second.best_frame, second.relative, second.fps, second.end) == (None, True, None, 1.5)
@@ -65,7 +65,7 @@ def test_csv_columns_are_options_and_paths_are_beside_the_file(media: Path) -> N
 def test_csv_of_the_original_is_understood(tmp_path: Path) -> None:
     table = tmp_path / "vox256.csv"
     table.write_text("distance,source,driving,frame\n0.1,a.mp4,b.mp4,7\n")
-    assert read_csv(table, {}) == [AnimateJob(Path("a.mp4"), Path("b.mp4"))]
+    assert csv_pairs(table, {}) == [AnimateJob(Path("a.mp4"), Path("b.mp4"))]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_csv_mistakes_are_named_with_their_line(text: str, message: str, tmp_pat
     table = tmp_path / "pairs.csv"
     table.write_text(text)
     with pytest.raises(InputError, match=message):
-        read_csv(table, {})
+        csv_pairs(table, {})
 
 
 def test_job_file_has_patterns_pairs_and_options(media: Path) -> None:
@@ -95,7 +95,7 @@ def test_job_file_has_patterns_pairs_and_options(media: Path) -> None:
         "crf: 20\nsource: faces/*.png\ndriving: [nod]\n"
         "pairs:\n- {source: faces/p00.png, driving: nod, best-frame: 1, crf: 30, result: special.webm}\n"
     )
-    jobs = read_yaml(file, {"crf": 10, "fit": "crop"})
+    jobs = yaml_pairs(file, {"crf": 10, "fit": "crop"})
     assert [job.source_image.name for job in jobs] == ["p00.png", "p01.png", "p02.png", "p00.png"]
     assert [job.crf for job in jobs] == [20, 20, 20, 30]
     assert {job.fit for job in jobs} == {"crop"}
@@ -109,7 +109,7 @@ def test_job_file_mistakes_are_input_errors(text: str, tmp_path: Path) -> None:
     file = tmp_path / "jobs.yaml"
     file.write_text(text)
     with pytest.raises(InputError, match=r"jobs\.yaml"):
-        read_yaml(file, {})
+        yaml_pairs(file, {})
 
 
 def test_names_join_source_and_driving() -> None:

@@ -41,7 +41,7 @@ UPDATE results SET state = 'done', changed = ?, size = ?, frames = ?, seconds = 
 warnings = ?, thumbnail = ?, attempts = ? WHERE name = ? AND run = ?"""
 
 
-class Claim(Enum):
+class Decision(Enum):
     """The decision about a pair: whether this run is to make it."""
 
     OURS = "to do"
@@ -160,34 +160,34 @@ class Journal:
         except sqlite3.Error as error:
             raise _unusable(self._path, error) from error
 
-    def claim(self, pair: Pair) -> Claim:
+    def claim(self, pair: Pair) -> Decision:
         """Claim a pair, unless it is done, another run works on it, or a foreign file is in its place."""
         with self._changing() as database:
-            claim = self._judge(pair)
-            if claim is Claim.OURS:
+            decision = self._judge(pair)
+            if decision is Decision.OURS:
                 self._insert(database, pair, "running")
-            elif claim is Claim.DONE:  # perhaps moved into place just before a crash, and not noted yet
+            elif decision is Decision.DONE:  # perhaps moved into place just before a crash, and not noted yet
                 size = _size(self._results / pair.name)
                 stale = "(state != 'done' OR error != '')"
                 change = f"UPDATE results SET state = 'done', error = '', size = ? WHERE name = ? AND {stale}"  # noqa: S608
                 database.execute(change, (size, pair.name))
-            return claim
+            return decision
 
-    def _judge(self, pair: Pair) -> Claim:
+    def _judge(self, pair: Pair) -> Decision:
         now = self._signature(pair.name)
         query = "SELECT key, state, run, changed, in_the_way, size FROM results WHERE name = ?"
         row = self._database.execute(query, (pair.name,)).fetchone()
         if row is not None:
             key, state, run, changed, in_the_way, size = row
             if state == "running" and self._is_alive(run):
-                return Claim.ELSEWHERE
+                return Decision.ELSEWHERE
             if key == pair.key:
                 moved = state == "running" and now not in ("", in_the_way)
                 if moved or (state == "done" and now and _size(self._results / pair.name) == size):
-                    return Claim.DONE
+                    return Decision.DONE
                 if state == "failed" and changed >= self._began:
-                    return Claim.FAILED
-        return Claim.IN_THE_WAY if now and not self._overwrite else Claim.OURS
+                    return Decision.FAILED
+        return Decision.IN_THE_WAY if now and not self._overwrite else Decision.OURS
 
     def _insert(self, database: sqlite3.Connection, pair: Pair, state: str, error: str = "", attempts: int = 0) -> None:
         places = (pair.name, pair.key, text_of(pair.job.source_image), text_of(pair.job.driving_video))

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import is_there, read_text
-from fomm_cli.files.tables import read_csv as read_table
+from fomm_cli.files.tables import read_csv
 from fomm_cli.files.yaml_text import parse_yaml
 from fomm_cli.media.folder import images_at
 from fomm_cli.options import described
@@ -45,7 +45,7 @@ def cross(sources: Sequence[str], drivings: Sequence[str], options: Options) -> 
     ]
 
 
-def read_csv(path: Path, options: Options) -> list[AnimateJob]:
+def csv_pairs(path: Path, options: Options) -> list[AnimateJob]:
     """Read pairs from a CSV file with the columns ``source`` and ``driving``, and any option of `fomm animate`.
 
     Paths are relative to the file's folder, or else to the working folder; an empty cell leaves the option alone.
@@ -53,7 +53,7 @@ def read_csv(path: Path, options: Options) -> list[AnimateJob]:
     Raises:
         InputError: it cannot be read, or a row is wrong; the message names the line.
     """
-    names, rows = read_table(path)
+    names, rows = read_csv(path)
     if not {"source", "source_image"} & set(names) or not {"driving", "driving_video"} & set(names):
         raise InputError(f"{path} needs the columns source and driving", f"It has: {', '.join(names) or 'none'}")
     jobs = []
@@ -67,7 +67,7 @@ def read_csv(path: Path, options: Options) -> list[AnimateJob]:
     return jobs
 
 
-def read_yaml(path: Path, options: Options) -> list[AnimateJob]:
+def yaml_pairs(path: Path, options: Options) -> list[AnimateJob]:
     """Read pairs from a YAML job file.
 
     It may hold ``pairs``, a list with a ``source``, a ``driving`` and any option of `fomm animate` for each; and

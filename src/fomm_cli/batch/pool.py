@@ -81,7 +81,7 @@ class Failed:
 
 
 Event: TypeAlias = Advanced | Finished | Failed
-Report = Callable[[int], None]
+FramesDone = Callable[[int], None]
 """A function of the number of frames that are done."""
 
 

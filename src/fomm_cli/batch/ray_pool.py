@@ -1,4 +1,4 @@
-"""Run units on a Ray cluster. Files travel through Ray's object store, so no folder has to be shared.
+"""Run units on a Ray cluster. Contents travel through Ray's object store, so no folder has to be shared.
 
 Ray restarts an actor whose process or node is lost, wherever there is room. Its unit goes back to the queue at once and
 does not wait for the restart.
@@ -23,8 +23,8 @@ from fomm_cli.extras import require
 
 logger = logging.getLogger(__name__)
 
-Files: TypeAlias = "dict[str, bytes]"
-"""Files by their path in a folder; a file alone is named ``""``."""
+Contents: TypeAlias = "dict[str, bytes]"
+"""Contents by their path in a folder; a file alone is named ``""``."""
 
 _REMEMBERED = 64  # inputs kept in the object store, and copies kept by a worker, since other units may need them
 
@@ -144,11 +144,11 @@ class _RayWorker:
         except FommError as error:
             self._problem = error
 
-    def check(self) -> tuple[FommError | None, Files]:
+    def check(self) -> tuple[FommError | None, Contents]:
         """Return once the worker is up, with the error if it cannot work."""
         return self._problem, {}
 
-    def run(self, unit: Unit, inputs: dict[str, Any]) -> tuple[Finished | Failed, Files]:
+    def run(self, unit: Unit, inputs: dict[str, Any]) -> tuple[Finished | Failed, Contents]:
         """Run a unit; returns the outcome and the files that it made."""
         while len(self._copies) > _REMEMBERED:
             shutil.rmtree(self._copies.pop(0))
@@ -203,7 +203,7 @@ def _connect(address: str) -> Any:
     return ray
 
 
-def pack(path: Path) -> Files:
+def pack(path: Path) -> Contents:
     """Read a file or folder into memory."""
     if not path.is_dir():
         return {"": path.read_bytes()}
@@ -211,7 +211,7 @@ def pack(path: Path) -> Files:
     return {child.relative_to(path).as_posix(): child.read_bytes() for child in files}
 
 
-def unpack(files: Files, place: Path) -> None:
+def unpack(files: Contents, place: Path) -> None:
     """Write what `pack` has read to a new place."""
     for name, content in files.items():
         target = place / name if name else place

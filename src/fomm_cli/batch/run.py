@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.batch.journal import Claim, Journal, read_journal
+from fomm_cli.batch.journal import Decision, Journal, read_journal
 from fomm_cli.batch.local_pool import ProcessPool
 from fomm_cli.batch.names import check_inside
 from fomm_cli.batch.options import BatchJob
@@ -180,15 +180,15 @@ class _Run:
         if pair.problem:
             self._fail(_Open(pair), pair.problem)
             return
-        claim = self._journal.claim(pair)
-        if claim is Claim.OURS:
+        decision = self._journal.claim(pair)
+        if decision is Decision.OURS:
             self._open(pair)
-        elif claim is Claim.ELSEWHERE:
+        elif decision is Decision.ELSEWHERE:
             self._pairs.append(pair)
-        elif claim is Claim.DONE:
+        elif decision is Decision.DONE:
             self.skipped += 1
             self._bar.leave_out(pair)
-        elif claim is Claim.FAILED:
+        elif decision is Decision.FAILED:
             self._failed[pair.name] = self._journal.error_of(pair)
             self._bar.leave_out(pair)
         else:

@@ -21,7 +21,7 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.publish import provenance, publish
 from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage_of
 from fomm_cli.batch.journal import Outcome
-from fomm_cli.batch.pool import PART, Failed, Finished, Report, Unit
+from fomm_cli.batch.pool import PART, Failed, Finished, FramesDone, Unit
 from fomm_cli.batch.thumbnail import thumbnail
 from fomm_cli.errors import OutOfMemoryError
 from fomm_cli.files.atomic import move_into_place, sync
@@ -36,7 +36,7 @@ _REMEMBERED = 8  # driving videos
 _NOTES = "part.json"
 
 
-def answer(worker: PairWorker, unit: Unit, folder: Path, report: Report) -> Finished | Failed:
+def answer(worker: PairWorker, unit: Unit, folder: Path, report: FramesDone) -> Finished | Failed:
     """Run a unit, and return any error as a value."""
     try:
         return Finished(unit.number, worker.run(unit, folder, report))
@@ -60,7 +60,7 @@ class PairWorker:
         self._models: dict[tuple[object, ...], Animator] = {}
         self._drivings: dict[str, Driving] = {}
 
-    def run(self, unit: Unit, folder: Path, report: Report) -> Outcome:
+    def run(self, unit: Unit, folder: Path, report: FramesDone) -> Outcome:
         """Run a unit, and leave its files in a folder.
 
         Raises:
@@ -81,7 +81,7 @@ class PairWorker:
             (folder / _NOTES).write_text(json.dumps(notes))
         return outcome
 
-    def _whole(self, job: AnimateJob, unit: Unit, folder: Path, report: Report) -> Outcome:
+    def _whole(self, job: AnimateJob, unit: Unit, folder: Path, report: FramesDone) -> Outcome:
         animator = self._animator(job)
         driving = self._driving(job, unit.driving_key, animator, folder)
         files = Files.open(job, driving.footage)
@@ -89,7 +89,7 @@ class PairWorker:
         small = thumbnail(result.path)
         return Outcome(result.frames, result.seconds, result.device, result.checkpoint_sha256, (), small)
 
-    def _range(self, job: AnimateJob, unit: Unit, folder: Path, report: Report) -> Outcome:
+    def _range(self, job: AnimateJob, unit: Unit, folder: Path, report: FramesDone) -> Outcome:
         animator = self._animator(job)
         driving = self._driving(job, unit.driving_key, animator, folder)
         began = time.perf_counter()
@@ -137,7 +137,7 @@ class PairWorker:
         return MotionTemplate.load(path)
 
 
-def _join(job: AnimateJob, parts: tuple[Path, ...], report: Report) -> Outcome:
+def _join(job: AnimateJob, parts: tuple[Path, ...], report: FramesDone) -> Outcome:
     """Join the frames of all parts to the result, with the times and the audio of the driving video."""
     began = time.perf_counter()
     files = Files.open(job)
@@ -167,13 +167,13 @@ def _image(frame: AnimatedFrame) -> np.ndarray:
     return frame.image
 
 
-def _reported(frames: Iterator[AnimatedFrame], report: Report) -> Iterator[AnimatedFrame]:
+def _reported(frames: Iterator[AnimatedFrame], report: FramesDone) -> Iterator[AnimatedFrame]:
     for done, frame in enumerate(frames, start=1):
         yield frame
         report(done)
 
 
-def _animating(report: Report) -> Progress:
+def _animating(report: FramesDone) -> Progress:
     """Return a progress callback that reports only animated frames."""
     return lambda stage, done, _total: report(done) if stage == "animating" else None
 

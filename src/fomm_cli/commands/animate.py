@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, plain, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, plain, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import InputError
 from fomm_cli.options import from_namespace
@@ -79,9 +79,9 @@ def _hint_at_published_weights() -> None:
 def _last_line(result: AnimateResult) -> str:
     speed = result.frames / result.seconds
     beside = f", keypoints in {result.visualization}" if result.visualization else ""
-    what = f"{result.path}: {counted(result.frames, 'frame')}"
+    what = f"{result.path}: {plural(result.frames, 'frame')}"
     if result.path.is_dir():
-        what = f"wrote {counted(result.frames, 'PNG frame')} to {result.path}/ (add .mp4 for a video)"
+        what = f"wrote {plural(result.frames, 'PNG frame')} to {result.path}/ (add .mp4 for a video)"
     return (
         f"{what} in {result.seconds:.1f} s ({speed:.1f} frames/s) "
         f"on {result.device}, {result.engine} {result.precision}{beside}"

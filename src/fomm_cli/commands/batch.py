@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.options import BatchJob, BatchRequest
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.options import add_options, from_namespace, values_of
@@ -58,14 +58,14 @@ def _job(request: BatchRequest, options: argparse.Namespace) -> BatchJob:
 
 
 def _pairs(request: BatchRequest, options: argparse.Namespace) -> list[AnimateJob]:
-    from fomm_cli.batch.manifest import cross, read_csv, read_yaml
+    from fomm_cli.batch.manifest import cross, csv_pairs, yaml_pairs
 
     common = values_of(AnimateJob, options, leave_out=(*_FILES, "device", "threads"))
     pairs = cross(request.source_image, request.driving_video, common)
     if request.pairs:
-        pairs += read_csv(request.pairs, common)
+        pairs += csv_pairs(request.pairs, common)
     if request.jobs:
-        pairs += read_yaml(request.jobs, common)
+        pairs += yaml_pairs(request.jobs, common)
     if not pairs:
         raise InputError("there is nothing to animate", "Give --source_image and --driving_video, --pairs or --jobs")
     return pairs
@@ -83,10 +83,10 @@ def _print_plan(options: argparse.Namespace, plan: list[PlannedPair]) -> int:
 
 def _last_line(result: BatchResult) -> str:
     if not result.done and not result.failed:
-        return f"{result.report}: all {counted(result.skipped, 'result')} were there"
+        return f"{result.report}: all {plural(result.skipped, 'result')} were there"
     speed = result.frames / result.seconds if result.seconds else 0
     kept = f", {result.skipped} were there" if result.skipped else ""
     return (
-        f"{result.report}: {counted(result.done, 'result')} made{kept}, {len(result.failed)} failed; "
-        f"{counted(result.frames, 'frame')} in {result.seconds:.1f} s ({speed:.1f} frames/s)"
+        f"{result.report}: {plural(result.done, 'result')} made{kept}, {len(result.failed)} failed; "
+        f"{plural(result.frames, 'frame')} in {result.seconds:.1f} s ({speed:.1f} frames/s)"
     )

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from fomm_cli.commands.shared import Commands, add_command, counted, print_result
+from fomm_cli.commands.shared import Commands, add_command, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.faces.options import CropJob
 from fomm_cli.options import from_namespace
@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> None:
 def _line(clip: FaceClip, job: CropJob) -> str:
     if job.dry_run and clip.command:
         return shlex.join(clip.command)
-    return f"{clip.path}: {clip.region}, {counted(clip.frames, 'frame')} from {float(clip.start):.2f} s"
+    return f"{clip.path}: {clip.region}, {plural(clip.frames, 'frame')} from {float(clip.start):.2f} s"
 
 
 def _plain(clip: FaceClip) -> dict[str, Any]:

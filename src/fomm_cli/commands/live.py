@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.live.options import LiveJob
 from fomm_cli.options import from_namespace
@@ -59,7 +59,7 @@ def _print_cameras(options: argparse.Namespace) -> None:
 
 def _last_line(figures: Figures) -> str:
     return (
-        f"{counted(figures.frames, 'frame')} in {figures.seconds:.1f} s ({figures.frames_per_second:.1f} frames/s), "
+        f"{plural(figures.frames, 'frame')} in {figures.seconds:.1f} s ({figures.frames_per_second:.1f} frames/s), "
         f"{figures.dropped} dropped, delay {figures.delay_ms['median']:.0f} ms "
         f"(95 % of the frames: {figures.delay_ms['p95']:.0f} ms or less)"
     )

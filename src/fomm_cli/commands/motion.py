@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fomm_cli.animation.options import ExtractJob
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.options import from_namespace
 
@@ -37,5 +37,5 @@ def _run(options: argparse.Namespace) -> None:
 
     with progress_bar(shown=not options.quiet) as progress:
         result = extract(job, progress)
-    size = f"the motion of {counted(result.frames, 'frame')} in {result.size / 1000:.0f} kB"
+    size = f"the motion of {plural(result.frames, 'frame')} in {result.size / 1000:.0f} kB"
     print_result(options, as_json(result), f"{result.path}: {size}; use it as --driving_video")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.evaluation.options import ReconstructJob
 from fomm_cli.options import from_namespace
@@ -22,5 +22,5 @@ def _run(options: argparse.Namespace) -> None:
 
     with progress_bar(shown=not options.quiet, unit="video") as progress:
         result = reconstruct(job, progress)
-    counts = f"{counted(result.videos, 'video')}, {counted(result.frames, 'frame')}"
+    counts = f"{plural(result.videos, 'video')}, {plural(result.frames, 'frame')}"
     print_result(options, as_json(result), f"{result.path}: {counts}, L1 {result.l1:.4f}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fomm_cli.commands.shared import Commands, add_command, as_json, counted, print_result
+from fomm_cli.commands.shared import Commands, add_command, as_json, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import FommError
 from fomm_cli.options import from_namespace
@@ -36,4 +36,4 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _report(result: StudyResult) -> str:
-    return "\n".join([*result.findings, f"{result.page}: {counted(result.results, 'result')}"])
+    return "\n".join([*result.findings, f"{result.page}: {plural(result.results, 'result')}"])

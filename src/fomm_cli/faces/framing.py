@@ -79,21 +79,21 @@ def framing_in(face: Box, frame: Box) -> Framing:
     """Return how a face sits in a frame that is stretched to a square."""
     x, y = face.centre
     return Framing(
-        face_size(face) / frame.height,
+        frontal_height(face) / frame.height,
         (x - frame.left) / frame.width,
         (y - frame.top) / frame.height,
         frame.height / frame.width,
     )
 
 
-def face_size(face: Box) -> float:
+def frontal_height(face: Box) -> float:
     """Return the height of a face in pixels as if it looked ahead, though it may be turned or nod."""
     return math.sqrt(face.area / FACE_ASPECT)
 
 
 def head_square(face: Box) -> Box:
     """Return the square around a head, hair and neck included, that frames the face as in training data."""
-    side = face_size(face) / FACE_HEIGHT
+    side = frontal_height(face) / FACE_HEIGHT
     x, y = face.centre
     left, top = x - CENTRE[0] * side, y - CENTRE[1] * side
     return Box(left, top, left + side, top + side)

@@ -16,7 +16,7 @@ from fomm_cli.study.charts import GROUPS, compared_images, is_equal, rows_by_mou
 from fomm_cli.study.ratings import Agreement
 from fomm_cli.study.rows import Row, Study
 
-Verdict = Literal["agrees", "disagrees", "cannot tell", ""]
+ClaimVerdict = Literal["agrees", "disagrees", "cannot tell", ""]
 
 _CLEAR = 0.5  # points; smaller differences are none
 _USABLE = 2.0  # points, below which nothing can get much worse
@@ -24,10 +24,10 @@ _SMALL = 0.8  # height of a face in driving faces, below which it is clearly sma
 _FEWEST = 5  # images for a correlation
 
 
-class Judgement(NamedTuple):
+class Measured(NamedTuple):
     """Whether figures agree with a claim, a sentence with these figures, and the number of results behind them."""
 
-    verdict: Verdict
+    verdict: ClaimVerdict
     text: str
     samples: int
 
@@ -44,7 +44,7 @@ class Claim:
     """
 
     claim: str
-    verdict: Verdict
+    verdict: ClaimVerdict
     text: str
     samples: int
 
@@ -75,7 +75,7 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _contrast(study: Study, model: str) -> Judgement:
+def _contrast(study: Study, model: str) -> Measured:
     rows = [
         row for row in compared_images(study)
         if row.model == model and row.features is not None and "total" in row.scores
@@ -84,30 +84,30 @@ def _contrast(study: Study, model: str) -> Judgement:
     columns = {name: [float(getattr(row.features, name)) for row in rows] for name in ("contrast", "whites")}
     if len(rows) < _FEWEST:
         text = f"{len(rows)} image(s) with a face in equal framings are too few; add some with --kind"
-        return Judgement("cannot tell", text, len(rows))
+        return Measured("cannot tell", text, len(rows))
     if max(totals) < _USABLE or any(len(set(column)) < 2 for column in (totals, *columns.values())):
         text = f"the {len(rows)} images in equal framings hardly differ, or none gets points to compare"
-        return Judgement("cannot tell", text, len(rows))
+        return Measured("cannot tell", text, len(rows))
     rho = {name: float(spearmanr(column, totals).statistic) for name, column in columns.items()}
     text = (
         f"over {len(rows)} images, the total goes with the contrast by {rho['contrast']:+.2f} "
         f"and with the whites of the eyes by {rho['whites']:+.2f} (Spearman)"
     )
     agrees = rho["contrast"] > max(0.0, rho["whites"])
-    return Judgement("agrees" if agrees else "disagrees", text, len(rows))
+    return Measured("agrees" if agrees else "disagrees", text, len(rows))
 
 
-def _small(study: Study, model: str) -> Judgement:
+def _small(study: Study, model: str) -> Measured:
     series = [row for rows in study.of(model, "size").values() for row in rows if row.size is not None]
     small = [row for row in series if row.size is not None and row.size < _SMALL]
     same = [row for row in series if is_equal(row)]
     losses = {part: _loss(same, small, part) for part in (*STUDY_PARTS, "total")}
     known = {part: loss for part, loss in losses.items() if loss is not None}
     if "total" not in known or "mouth" not in known:
-        return Judgement("cannot tell", "there are no results of smaller faces to compare", len(small))
+        return Measured("cannot tell", "there are no results of smaller faces to compare", len(small))
     if (reference := _mean(same, "total") or 0.0) < _USABLE:
         text = f"even faces as large as the driving one get {reference:.1f} points, so there is little to lose"
-        return Judgement("cannot tell", text, len(small) + len(same))
+        return Measured("cannot tell", text, len(small) + len(same))
     parts = ", ".join(f"{part} {-known[part]:+.1f}" for part in STUDY_PARTS if part in known)
     text = (
         f"faces below {_SMALL:g} of the driving face's height get {-known['total']:+.1f} points against equal ones "
@@ -115,7 +115,7 @@ def _small(study: Study, model: str) -> Judgement:
     )
     first = max((part for part in STUDY_PARTS if part in known), key=known.__getitem__)
     agrees = known["total"] > _CLEAR and first == "mouth"
-    return Judgement("agrees" if agrees else "disagrees", text, len(small) + len(same))
+    return Measured("agrees" if agrees else "disagrees", text, len(small) + len(same))
 
 
 def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float | None:
@@ -123,13 +123,13 @@ def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float |
     return None if one is None or other is None else one - other
 
 
-def _border(study: Study, model: str) -> Judgement:
+def _border(study: Study, model: str) -> Measured:
     table = study.of(model, "place")
     edge = [row for label, rows in table.items() if label != "centre" for row in rows]
     middle = table.get("centre", [])
     means = [[row.distortion for row in rows if row.distortion is not None] for rows in (edge, middle)]
     if not all(means):
-        return Judgement("cannot tell", "no face is seen in the results at the border and in the middle", len(edge))
+        return Measured("cannot tell", "no face is seen in the results at the border and in the middle", len(edge))
     at_edge, in_middle = (float(np.mean(values)) for values in means)
     total = _loss(middle, edge, "total")
     text = (
@@ -138,26 +138,26 @@ def _border(study: Study, model: str) -> Judgement:
         + ("" if total is None else f"; their total is {-total:+.1f} points")
         + f" ({len(means[0])} against {len(means[1])} results)"
     )
-    return Judgement("agrees" if at_edge > 1.5 * in_middle else "disagrees", text, sum(map(len, means)))
+    return Measured("agrees" if at_edge > 1.5 * in_middle else "disagrees", text, sum(map(len, means)))
 
 
-def _mouths(study: Study, model: str) -> Judgement:
+def _mouths(study: Study, model: str) -> Measured:
     table = rows_by_mouth(study, model)
     means = [(kind, mean, len(table[kind])) for kind in students_claims()["mouths"]["best_to_worst"]
              if kind in table and (mean := _mean(table[kind], "mouth")) is not None]  # fmt: skip
     samples = sum(count for _, _, count in means)
     if len(means) < 2:
         text = "the images do not hold their mouths in different ways; add some with --kind"
-        return Judgement("cannot tell", text, samples)
+        return Measured("cannot tell", text, samples)
     text = "mouths get " + ", ".join(f"{mean:.1f} points {kind} (n = {count})" for kind, mean, count in means)
     values = [mean for _, mean, _ in means]
     if max(values) < _USABLE:
-        return Judgement("cannot tell", f"{text}: there is little to lose", samples)
+        return Measured("cannot tell", f"{text}: there is little to lose", samples)
     in_order = values == sorted(values, reverse=True) and values[0] - values[-1] > _CLEAR
-    return Judgement("agrees" if in_order else "disagrees", text, samples)
+    return Measured("agrees" if in_order else "disagrees", text, samples)
 
 
-_MEASUREMENTS: dict[str, Callable[[Study, str], Judgement]] = {
+_MEASUREMENTS: dict[str, Callable[[Study, str], Measured]] = {
     "contrast": _contrast,
     "small_face": _small,
     "border": _border,

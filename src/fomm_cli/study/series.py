@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from fomm_cli.errors import InputError
-from fomm_cli.faces.framing import FACE_ASPECT, Framing, face_size
+from fomm_cli.faces.framing import FACE_ASPECT, Framing, frontal_height
 from fomm_cli.geometry import Box
 from fomm_cli.options import invalid
 
@@ -68,7 +68,7 @@ def framed(image: np.ndarray, face: Box, framing: Framing) -> np.ndarray:
     Returns:
         uint8 (SIDE, SIDE, 3).
     """
-    scale = framing.height * SIDE / face_size(face)  # pixels of the result for one of the image
+    scale = framing.height * SIDE / frontal_height(face)  # pixels of the result for one of the image
     x, y = face.centre
     left, top = framing.x * SIDE - x * scale, framing.y * SIDE - y * scale
     height, width = image.shape[:2]
