@@ -1,4 +1,4 @@
-"""Frames larger than the model's: up-sampled, with the fine detail of the full-size source warped onto them.
+"""Enlarge frames beyond the model's size, with the fine detail of the full-size source warped onto them.
 
 What is lost when the source shrinks to the model's size is not lost for the result: the flow that the networks predict
 anyway says where every pixel of a frame comes from. Detail is left out where it would be wrong: where the networks
@@ -37,7 +37,7 @@ class FlowSampling:
     align_corners: bool
 
     def displacement(self, flow: np.ndarray, frame_side: int, axis: int) -> np.ndarray:
-        """How far each pixel comes along an axis, as a fraction of that side of the image.
+        """Return how far each pixel moves along an axis, as a fraction of that side of the image.
 
         Args:
             flow: float32 (h, w, 2), x before y, in [-1, 1].
@@ -57,7 +57,7 @@ class FlowSampling:
         return moved
 
     def enlarging(self, nodes: int, frame_side: int, side: int) -> np.ndarray:
-        """Matrix (side, nodes) that interpolates along one side of a flow field, cubically, constant at the ends."""
+        """Return a matrix (side, nodes) that interpolates one side of a flow field cubically, constant at the ends."""
         pixel = np.arange(side)
         if self.skips:
             place = ((pixel + 0.5) * frame_side / side - 0.5) * (nodes - 1) / (frame_side - 1)
@@ -73,7 +73,7 @@ class FlowSampling:
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Catmull-Rom weights for distances in [0, 2]."""
+    """Return Catmull-Rom weights for distances in [0, 2]."""
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     return np.asarray(np.where(distance <= 1, near, np.where(distance < 2, far, 0)))
@@ -111,11 +111,11 @@ class Warp:
         return np.asarray(warped)
 
     def displacement(self, flow: np.ndarray, axis: int) -> np.ndarray:
-        """How far each node of a flow comes along an axis, as `FlowSampling.displacement`."""
+        """Return how far each pixel moves along an axis, as a fraction of that side of the image."""
         return self._sampling.displacement(flow, self._frame_size[1 - axis], axis)
 
     def _enlarged(self, field: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-        """A field (n, m) on the nodes of the flow, interpolated to the pixels of an image."""
+        """Interpolate a field (n, m) on the nodes of the flow to the pixels of an image."""
         rows = self._matrix(field.shape[0], self._frame_size[0], size[0])
         columns = self._matrix(field.shape[1], self._frame_size[1], size[1])
         return np.asarray(rows @ field @ columns.T)
@@ -175,7 +175,7 @@ class DetailTransfer:
     def _weight(
         self, frame: np.ndarray, warped: np.ndarray, flow: np.ndarray, occlusion: np.ndarray | None
     ) -> np.ndarray:
-        """How far the warped source can be trusted at each pixel of the frame, uint8 (h, w), 128 for fully."""
+        """Return how far the warped source can be trusted at each pixel of the frame, uint8 (h, w), 128 for fully."""
         import cv2
 
         trust = self._trust_in_flow(flow)
@@ -187,7 +187,7 @@ class DetailTransfer:
         return np.asarray(np.rint(trust * _ONE), np.uint8)
 
     def _trust_in_flow(self, flow: np.ndarray) -> np.ndarray:
-        """0 where the flow folds, squeezes or leaves the source, 1 where it moves things as they are, (n, m)."""
+        """Return 0 where the flow folds, squeezes or leaves the source, 1 where it moves rigidly, (n, m)."""
         across, down = (self._warp.displacement(flow, axis) * flow.shape[1 - axis] for axis in (0, 1))
         (a, b), (c, d) = np.gradient(across, axis=(1, 0)), np.gradient(down, axis=(1, 0))
         a, d = a + 1, d + 1
@@ -198,7 +198,7 @@ class DetailTransfer:
         return np.asarray(_ramp(largest, *_STRETCH) * _ramp(smallest, *_FOLD) * inside, np.float32)
 
     def _faded(self, detail: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Detail, int16 (H, W, 3), faded by weights (h, w); its finer half fades by their squares."""
+        """Fade detail, int16 (H, W, 3), by weights (h, w); its finer half fades by their squares."""
         import cv2
 
         height, width = self.size
@@ -212,7 +212,7 @@ class DetailTransfer:
 
 
 def _times(detail: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Detail, int16, times fixed-point weights, in place."""
+    """Multiply detail, int16, by fixed-point weights in place."""
     detail *= weights
     detail += _ONE // 2
     detail >>= _ONE.bit_length() - 1
@@ -220,12 +220,12 @@ def _times(detail: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _ramp(values: np.ndarray, full: float, none: float) -> np.ndarray:
-    """1 at `full` and beyond, 0 at `none` and beyond, a straight line between."""
+    """Return 1 at `full` and beyond, 0 at `none` and beyond, and a straight line between."""
     return np.clip((values - none) / (full - none), 0, 1)
 
 
 def _likeness(frame: np.ndarray, warped: np.ndarray) -> np.ndarray:
-    """Structural similarity of two images, uint8 (h, w, 3), around each pixel: float32 (h, w), 1 where equal.
+    """Compute the structural similarity of two images, uint8 (h, w, 3), around each pixel: float32 (h, w), 1 if equal.
 
     Brightness does not count: networks may shade what they warp.
     """

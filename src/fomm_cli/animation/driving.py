@@ -1,4 +1,4 @@
-"""Driving motion as a model sees it: a video at the model's size, or a motion template."""
+"""Prepare driving motion for a model: a video at the model's size, or a motion template."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Driving(Protocol):
 
     @property
     def footage(self) -> Clip | MotionTemplate:
-        """The video or template, with its size, rate and times."""
+        """Return the video or template, with its size, rate and times."""
         ...
 
     @property
     def crop(self) -> Region | None:
-        """The part of the driving frames that the model sees; None for all of them."""
+        """Return the part of the driving frames that the model sees; None for all of them."""
         ...
 
     @property
     def has_frames(self) -> bool:
-        """Whether there are frames to look at, rather than keypoints alone."""
+        """Return whether there are frames, rather than keypoints alone."""
         ...
 
     def keypoints_of(self, index: int) -> KeyPoints:

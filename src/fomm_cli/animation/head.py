@@ -1,4 +1,4 @@
-"""A simple head whose pose and expression move the named keypoints of the small model.
+"""Move the named keypoints of the small model by a simple head with a pose and an expression.
 
 Coordinates are those of keypoints: x to the right, y down, in [-1, 1] of a frame in which the face fills about half of
 the height. Right and left are the person's own, so that the right eye has the smaller x.
@@ -106,7 +106,7 @@ def keypoints_of(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _expressed(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """The expression alone: places (N, 19, 3) and changes of shape (N, 19, 2, 2)."""
+    """Return the expression alone: places (N, 19, 3) and changes of shape (N, 19, 2, 2)."""
     count = len(pose.yaw)
     places = np.tile(PLACES, (count, 1, 1))
     stretch = np.ones((count, len(PLACES), 2))  # along x and y
@@ -130,7 +130,7 @@ def _expressed(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rotations(pose: Pose) -> np.ndarray:
-    """Rotation matrices (N, 3, 3) for x right, y down, z towards the camera."""
+    """Return rotation matrices (N, 3, 3) for x right, y down, z towards the camera."""
     yaw, pitch, roll = (np.radians(angle) for angle in (pose.yaw, pose.pitch, pose.roll))
     zero, one = np.zeros_like(yaw), np.ones_like(yaw)
 

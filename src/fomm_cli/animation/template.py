@@ -1,4 +1,4 @@
-"""Motion templates: the keypoints of a driving video in a small file, which animates any source without the video."""
+"""Read and write motion templates: the keypoints of a driving video, which animate any source without it."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class MotionTemplate:
 
     @property
     def has_named_keypoints(self) -> bool:
-        """Whether it is a motion of the package, for models whose keypoints have names."""
+        """Return whether this is a packaged motion, for models whose keypoints have names."""
         return self.checkpoint_sha256 == NAMED_KEYPOINTS
 
     @property
     def info(self) -> ClipInfo:
-        """What is known of the driving video."""
+        """Return the facts about the driving video."""
         height, width = self.size
         return ClipInfo(width, height, self.rate, len(self.timeline), has_audio=False, still=self.still)
 
@@ -119,7 +119,7 @@ class MotionTemplate:
 
     @classmethod
     def _of(cls, arrays: dict[str, np.ndarray]) -> MotionTemplate:
-        """The template in the arrays; raises an exception of any type where they make none."""
+        """Build the template from arrays; raises an exception of any type where they do not fit."""
         times = arrays["times"]
         count, points = len(times), arrays["value"].shape[1]
         if not 0 < count <= TEMPLATE_FRAMES or not points or times.dtype != np.int64 or times.shape != (count, 4):
@@ -325,7 +325,7 @@ def _check_motion(job: AnimateJob) -> None:
 
 
 def has_named_keypoints(animator: Animator) -> bool:
-    """Tell whether the keypoints of a model are those of `head.KEYPOINTS`, as in the small model and its offspring."""
+    """Return whether this is a packaged motion, for models whose keypoints have names."""
     common, generator = animator.config.model_params.common_params, animator.networks.generator
     return common.num_kp == len(KEYPOINTS) and common.estimate_jacobian and generator.skips
 

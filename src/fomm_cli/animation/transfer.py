@@ -1,4 +1,4 @@
-"""Keypoint transfer: from the motion of the driving video to the motion of the source."""
+"""Transfer the motion of the driving keypoints to those of the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def hull_area(points: np.ndarray) -> float:
-    """Area of the convex hull of 2-D points.
+    """Return the area of the convex hull of 2-D points.
 
     Args:
         points: shape (K, 2).
@@ -48,7 +48,7 @@ def _turn(first: tuple[float, ...], second: tuple[float, ...], third: tuple[floa
 
 
 def movement_scale(source: KeyPoints, initial: KeyPoints) -> float:
-    """Ratio of the sizes of the source's and the driving video's keypoints (*adapt scale*).
+    """Return the ratio of the sizes of the source's and the driving video's keypoints (*adapt scale*).
 
     Args:
         source: keypoints of the source, B = 1.
@@ -154,5 +154,5 @@ class Smoother:
         return Smoother(self.interval, torch.lerp(self.last, row, share), speed)
 
     def _share(self, cutoff: Tensor) -> Tensor:
-        """How much of a new value passes a low-pass filter with this cutoff frequency in Hz."""
+        """Return how much of a new value passes a low-pass filter with this cutoff frequency in Hz."""
         return 1 / (1 + 1 / (2 * math.pi * cutoff * self.interval))

@@ -1,4 +1,4 @@
-"""Layers that compute the same with less work on a CPU, one image at a time."""
+"""Replace layers by equivalents that compute the same with less work on a CPU, one image at a time."""
 
 from __future__ import annotations
 

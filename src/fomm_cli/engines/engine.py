@@ -1,4 +1,4 @@
-"""Interface of the engines: an engine encodes a source and decodes frames of it."""
+"""Define the interface of the engines: an engine encodes a source and decodes frames of it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Engine(ABC):
 
     @property
     def ready(self) -> bool:
-        """Whether `encode` may be called; otherwise `calibrate` comes first."""
+        """Return whether `encode` may be called; otherwise `calibrate` comes first."""
         return True
 
     def calibrate(self, source: Tensor, keypoints: KeyPoints, poses: Iterable[KeyPoints]) -> None:

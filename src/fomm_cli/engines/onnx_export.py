@@ -1,4 +1,4 @@
-"""The networks as ONNX files, for any program that runs them (extra `onnx`)."""
+"""Write the networks as ONNX files, for any program that runs them (extra `onnx`)."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _save(network: _Network, path: Path, metadata: dict[str, str]) -> None:
 
 @torch.no_grad()
 def _difference(network: _Network, path: Path) -> float:
-    """The largest between ONNX Runtime and PyTorch, of values beyond 1 as a fraction of the largest."""
+    """Return the largest difference of ONNX Runtime from PyTorch, relative for values beyond 1."""
     wanted = network.module(*network.inputs)
     return max(
         float((one - other).abs().max() / max(1.0, float(other.abs().max())))
@@ -174,7 +174,7 @@ def _difference(network: _Network, path: Path) -> float:
 
 
 def open_onnx(path: Path, workers: int = 1) -> Any:
-    """A session of ONNX Runtime on the CPU, with as many threads as PyTorch has, shared by so many that use it."""
+    """Open an ONNX Runtime session on the CPU, with PyTorch's number of threads divided among its users."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -184,14 +184,14 @@ def open_onnx(path: Path, workers: int = 1) -> Any:
 
 
 def run_onnx(session: Any, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The outputs for inputs in the order of the file."""
+    """Run a session on inputs in the order of the file."""
     names = [each.name for each in session.get_inputs()]
     feed = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in zip(names, inputs, strict=True)}
     return [torch.from_numpy(output) for output in session.run(None, feed)]
 
 
 def tensors_of(points: KeyPoints) -> tuple[Tensor, ...]:
-    """Positions and, where there are any, Jacobians."""
+    """Return the positions and, if there are any, the Jacobians."""
     return (points.value,) if points.jacobian is None else (points.value, points.jacobian)
 
 

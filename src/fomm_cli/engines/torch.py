@@ -1,4 +1,4 @@
-"""The default engine: PyTorch on any device."""
+"""Run the generator in PyTorch on any device: the default engine."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Animate avatars by a camera, frame by frame, as it films."""
+"""Animate avatars by a camera, frame by frame."""

@@ -1,4 +1,4 @@
-"""Figures of a live session: frames a second, delay, time of each stage; in constant memory."""
+"""Measure a live session in constant memory: frames per second, delay, time of each stage."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Meter:
 
     @property
     def recent_rate(self) -> float:
-        """Frames shown a second, lately."""
+        """Return the frames shown in the last second or so, per second."""
         span = self._recent[-1] - self._recent[0] if self._recent else 0.0
         return (len(self._recent) - 1) / span if span > 0 else 0.0
 

@@ -1,4 +1,4 @@
-"""Follow the face in front of a camera: a look now and then, and a square that moves slowly after it."""
+"""Follow the face in front of a camera: look now and then, and move a square slowly after it."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Pipeline:
 
     @property
     def is_full(self) -> bool:
-        """Whether a frame has to be taken before another one is put."""
+        """Return whether a frame has to be taken before another one is put."""
         return len(self._waiting) == self._in_flight
 
     def put(self, shot: Shot) -> None:

@@ -1,4 +1,4 @@
-"""The window of `fomm live`: shows frames and text, and tells which key was pressed."""
+"""Show frames and text in the window of `fomm live`, and tell which key was pressed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Marks that say a result is synthetic: metadata, an invisible mark, Content Credentials and a visible label."""
+"""Mark results as synthetic: metadata, an invisible mark, Content Credentials and a visible label."""

@@ -1,4 +1,4 @@
-"""The 64 bits of the invisible mark: what they say, and how they are read back from unsure values."""
+"""Encode the 64 bits of the invisible mark, and decode them from uncertain values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Payload:
 
     @property
     def data(self) -> int:
-        """The 30 bits as a number: tool, version, checkpoint."""
+        """Return the 30 bits as a number: tool, version, checkpoint."""
         major, minor, patch = self.version
         return TOOL << 27 | major << 24 | minor << 19 | patch << 16 | self.checkpoint
 
@@ -88,7 +88,7 @@ def _bits_of(data: int) -> np.ndarray:
 
 @cache
 def _generator_matrix() -> np.ndarray:
-    """Systematic (30, 64): the data bits, 33 check bits of the BCH code, and the parity of all."""
+    """Build the systematic matrix (30, 64): data bits, 33 check bits of the BCH code, and a parity bit."""
     degree = _GENERATOR.bit_length() - 1
     rows = []
     for shift in range(_DATA_BITS - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""From frames to the waves in which the mark is looked for."""
+"""Convert frames to the waves in which the mark is looked for."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Images, video and audio at the edges; knows neither networks nor the command line."""
+"""Read and write images, video and audio; this room knows neither networks nor the command line."""

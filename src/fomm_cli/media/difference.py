@@ -1,4 +1,4 @@
-"""The difference between two images in decibels."""
+"""Measure the difference between two images in decibels."""
 
 from __future__ import annotations
 

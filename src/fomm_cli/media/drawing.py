@@ -8,7 +8,7 @@ import numpy as np
 
 
 def draw_keypoints(image: np.ndarray, points: np.ndarray, radius: int) -> np.ndarray:
-    """A copy of an image with a disk on each keypoint, in the colours of the rainbow by index.
+    """Draw a disk on each keypoint in a copy of an image, in the colours of the rainbow by index.
 
     Args:
         image: uint8 (H, W, 3).
@@ -26,7 +26,7 @@ def draw_keypoints(image: np.ndarray, points: np.ndarray, radius: int) -> np.nda
 
 
 def side_by_side(images: list[np.ndarray], *, border: bool) -> np.ndarray:
-    """Images of one height in a row, uint8 (H, sum of W, 3), each with a white rim if `border`."""
+    """Join images of one height in a row, uint8 (H, sum of W, 3), each with a white rim if `border`."""
     row = [image.copy() for image in images]
     for image in row if border else ():
         image[[0, -1]] = 255

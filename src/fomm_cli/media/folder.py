@@ -1,4 +1,4 @@
-"""Folders of images: the frames of a video, or portraits."""
+"""List folders of images: the frames of a video, or portraits."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def fit_source(frame: np.ndarray, size: Size, fit: Fit) -> np.ndarray:
 
 
 def resize_exact(frame: np.ndarray, size: Size) -> np.ndarray:
-    """Stretch as ``skimage.transform.resize`` does, which the published results were made with.
+    """Stretch as ``skimage.transform.resize`` does, with which the published results were made.
 
     A Gaussian filter where pixels become fewer, then linear interpolation; both are one matrix for each axis.
 

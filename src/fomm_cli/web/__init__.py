@@ -1,1 +1,1 @@
-"""The local web page of `fomm web`: its server, its API, and the processes that compute for it."""
+"""Serve the local web page of `fomm web`: server, API, and the processes that compute for it."""

@@ -1,4 +1,4 @@
-"""Uploaded files: kept in one temporary folder under names of our own, within limits."""
+"""Keep uploaded files in one temporary folder, under generated names and within limits."""
 
 from __future__ import annotations
 

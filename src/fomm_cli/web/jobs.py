@@ -1,4 +1,4 @@
-"""Jobs of the server: one runs at a time, the others wait in a queue."""
+"""Queue the jobs of the server: one runs at a time, the others wait."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Job:
             self.announce()
 
     def announce(self) -> None:
-        """Wake those who watch."""
+        """Wake everybody who watches."""
         self._version += 1
         self._changed.set()
         self._changed = asyncio.Event()
@@ -138,7 +138,7 @@ class JobQueue:
 
     @property
     def jobs(self) -> list[Job]:
-        """All jobs that are kept, the oldest first."""
+        """Return all jobs that are kept, the oldest first."""
         return list(self._jobs.values())
 
     def get(self, number: str) -> Job:

@@ -1,4 +1,4 @@
-"""Limits of the local server on what clients send."""
+"""Limit what clients may send to the local server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access control of the local server: token, Host, Origin, limits on request bodies, and response headers."""
+"""Control access to the local server: token, Host, Origin, limits on request bodies, and response headers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Access:
 
     @property
     def scheme(self) -> str:
-        """The scheme of the server's addresses."""
+        """Return the scheme of the server's addresses."""
         return "https" if self.secure else "http"
 
     def address(self, port: int) -> str:

@@ -1,4 +1,4 @@
-"""What the child processes of the server do; arguments and results travel between processes."""
+"""Run the tasks of the server in child processes; arguments and results travel between processes."""
 
 from __future__ import annotations
 

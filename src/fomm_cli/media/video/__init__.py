@@ -1,1 +1,1 @@
-"""Reading and writing video: decoder, timing, pixels, audio, trimming."""
+"""Read and write video: decoder, timing, pixels, audio, trimming."""

@@ -29,7 +29,7 @@ _TIMEOUT = 3600  # seconds; far beyond what copying takes, so that nothing waits
 
 
 def can_carry_audio(suffix: str) -> bool:
-    """Whether a file with this suffix, such as ``.mp4``, can hold sound."""
+    """Return whether a file with this suffix, such as ``.mp4``, can hold audio."""
     return suffix.lower() in _ENCODERS
 
 

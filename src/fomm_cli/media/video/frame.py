@@ -1,4 +1,4 @@
-"""Frames of a video with the exact times at which they are shown."""
+"""Describe frames of a video with the exact times at which they are shown."""
 
 from __future__ import annotations
 

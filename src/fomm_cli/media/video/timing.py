@@ -1,4 +1,4 @@
-"""Exact times out of the rounded ones that containers store."""
+"""Recover exact times from the rounded ones that containers store."""
 
 from __future__ import annotations
 
