@@ -101,7 +101,7 @@ def test_sound_that_cannot_be_joined_does_not_cost_the_picture(
 
 def test_a_silent_driving_video_is_a_notice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert animate(sample()[1], tmp_path / "out.mp4", "--audio", "--max_frames", 2) == 0
-    assert "has no sound" in capsys.readouterr().err
+    assert "has no audio" in capsys.readouterr().err
 
 
 def test_a_damaged_tail_is_a_warning(talking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ DEMUXERS = (
         "bmp", "dds", "dpx", "exr", "gif", "hdr", "j2k", "jpeg", "jpegls", "jpegxl", "pam", "pbm", "pcx", "pgm",
         "pgmyuv", "pfm", "phm", "png", "ppm", "psd", "qoi", "sgi", "sunrast", "tiff", "webp", "xbm", "xpm", "xwd",
     )),
-    "wav", "mp3", "aac", "flac", "ac3", "aiff", "au", "amr", "caf", "w64",  # to say that there is only sound
+    "wav", "mp3", "aac", "flac", "ac3", "aiff", "au", "amr", "caf", "w64",  # to say that there is only audio
 )  # fmt: skip
 """What FFmpeg may take a file for: none that opens other files, as playlists (hls, concat, dash, sdp, imf) do."""
 

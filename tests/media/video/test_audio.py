@@ -132,7 +132,7 @@ def test_silent_driving_is_only_noted(tmp_path: Path, caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO)
     silent = make_video(tmp_path / "silent.mp4")
     assert not add_audio(silent, silent, tmp_path / "result.mp4", Fraction(0), Fraction(1))
-    assert [(record.levelno, "has no sound" in record.message) for record in caplog.records] == [(logging.INFO, True)]
+    assert [(record.levelno, "has no audio" in record.message) for record in caplog.records] == [(logging.INFO, True)]
     assert not (tmp_path / "result.mp4").exists()
 
 
@@ -159,7 +159,7 @@ def test_failure_never_costs_the_picture(
 def test_gif_carries_no_sound(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert [can_carry_audio(suffix) for suffix in (".mp4", ".MOV", ".webm", ".gif", ".png")] == [True] * 3 + [False] * 2
     assert not add_audio(tmp_path / "a.gif", tmp_path / "b.mp4", tmp_path / "c.gif", Fraction(0), Fraction(1))
-    assert ".gif files cannot hold sound" in caplog.text
+    assert ".gif files cannot hold audio" in caplog.text
 
 
 def test_names_that_look_like_options_or_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

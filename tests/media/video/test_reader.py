@@ -323,12 +323,12 @@ def test_other_things_than_videos(tmp_path: Path, capfd: pytest.CaptureFixture[s
     with pytest.raises(InputError, match="holds no images"):
         open_clip(tmp_path)
     ffmpeg("-f", "lavfi", "-i", "sine=d=1", tmp_path / "sound.m4a")
-    with pytest.raises(InputError, match="holds sound but no video"):
+    with pytest.raises(InputError, match="holds audio but no video"):
         open_clip(tmp_path / "sound.m4a")
     Image.new("RGB", (8, 8)).save(tmp_path / "cover.png")
     cover = ("-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v", "attached_pic")
     ffmpeg("-i", tmp_path / "sound.m4a", "-i", tmp_path / "cover.png", *cover, tmp_path / "cover.m4a")
-    with pytest.raises(InputError, match="holds sound but no video"):
+    with pytest.raises(InputError, match="holds audio but no video"):
         open_clip(tmp_path / "cover.m4a")
     cut(make_video(tmp_path / "no-index.mp4"), 0.5)
     with pytest.raises(InputError, match=r"index \(moov\) is missing. Download, copy"):

@@ -34,7 +34,7 @@ def can_carry_audio(suffix: str) -> bool:
 
 
 def audio_codec(path: Path) -> str | None:
-    """Return FFmpeg's name of the codec of the first sound track, "" if unknown to PyAV, None without sound."""
+    """Return FFmpeg's name of the codec of the first audio track, "" if unknown to PyAV, None without audio."""
     try:
         with av.open(f"file:{path}", options=dict(CONTAINER_OPTIONS), metadata_errors="replace") as container:
             if not container.streams.audio:
@@ -53,52 +53,52 @@ def audio_command(
     Args:
         ffmpeg: the program.
         rendered: the silent video; its video and metadata are copied as they are.
-        driving: the file with the sound.
+        driving: the file with the audio.
         target: the file to write.
-        start: where the sound begins, in seconds on the driving file's own clock.
-        duration: of the sound, in seconds.
-        codec: of the driving sound.
+        start: where the audio begins, in seconds on the driving file's own clock.
+        duration: of the audio, in seconds.
+        codec: of the driving audio.
     """
     suffix = target.suffix.lower()
-    sound = _COPY if codec in _COPIED_CODECS[suffix] else _ENCODERS[suffix]
+    encoding = _COPY if codec in _COPIED_CODECS[suffix] else _ENCODERS[suffix]
     finish = ("-fflags", "+bitexact") if suffix == ".webm" else ("-movflags", "+faststart")
     return [
         *(ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
         *("-i", f"file:{rendered}"),
-        # Without its video stream, the file is searched for the nearest sound packet, not the nearest key frame.
+        # Without its video stream, the file is searched for the nearest audio packet, not the nearest key frame.
         *("-vn", "-seek_timestamp", "1", "-ss", _decimal(start), "-t", _decimal(duration)),
         *(word for name, value in CONTAINER_OPTIONS.items() for word in (f"-{name}", value)),
         *("-i", f"file:{driving}"),
         *("-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "0", "-map_chapters", "-1"),
-        *("-c:v", "copy", *sound, *finish, f"file:{target}"),
+        *("-c:v", "copy", *encoding, *finish, f"file:{target}"),
     ]
 
 
 def add_audio(rendered: Path, driving: Path, target: Path, start: Fraction, duration: Fraction) -> bool:
-    """Write ``rendered`` with the driving video's sound to ``target``.
+    """Write ``rendered`` with the driving video's audio to ``target``.
 
     Args:
         rendered: the silent video.
-        driving: the video whose sound is wanted.
+        driving: the video whose audio is wanted.
         target: the file to write; its suffix decides the format.
-        start: where the sound begins, in seconds on the driving file's own clock (``Clip.offset``).
+        start: where the audio begins, in seconds on the driving file's own clock (``Clip.offset``).
         duration: of the rendered video, in seconds.
 
     Returns:
-        False, after one log line, if there is no sound to join or it cannot be joined; ``target`` is then gone.
+        False, after one log line, if there is no audio to join or it cannot be joined; ``target`` is then gone.
     """
     if not can_carry_audio(target.suffix):
-        _log.warning("%s files cannot hold sound: the result is silent", target.suffix)
+        _log.warning("%s files cannot hold audio: the result is silent", target.suffix)
         return False
     codec = audio_codec(driving)
     if codec is None:
-        _log.info("%s has no sound: the result is silent", driving)
+        _log.info("%s has no audio: the result is silent", driving)
         return False
     problem = _run(audio_command(imageio_ffmpeg.get_ffmpeg_exe(), rendered, driving, target, start, duration, codec))
     if problem is None:
         return True
     target.unlink(missing_ok=True)
-    _log.warning("The sound of %s could not be joined (%s): the result is silent", driving, problem)
+    _log.warning("the audio of %s could not be joined (%s): the result is silent", driving, problem)
     return False
 
 

@@ -97,7 +97,7 @@ def _undecodable(path: Path) -> InputError:
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
-        what = "sound" if container.streams.audio else "nothing that can be shown"
+        what = "audio" if container.streams.audio else "nothing that can be shown"
         raise InputError(f"{path} holds {what} but no video", "Give a video file.")
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if not decodable:
@@ -109,7 +109,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def probe(path: Path) -> tuple[Probe, bool]:
-    """Read the first packets of a video; also return whether it carries sound.
+    """Read the first packets of a video; also return whether it has audio.
 
     Raises:
         InputError: as :func:`opened`, or no frame can be decoded.
