@@ -65,7 +65,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path, optional: tuple[str, ...] = ()) -> Checkpoint:
-    """Read the weights of a checkpoint, never code in it; the arguments and errors are those of `open_checkpoint` and `read_values`."""
+    """Read weights, never code; for arguments and errors see `open_checkpoint` and `read_values`."""
     return read_values(open_checkpoint(path, optional))
 
 
