@@ -22,7 +22,9 @@ from fomm_cli.config.schema import Config
 from fomm_cli.engines.cpu_layers import DoublingBlock, HeadConv2d, MatrixConv2d, WinogradConv2d, lightened
 from fomm_cli.engines.engine import Decoder
 from fomm_cli.engines.opening import open_engine
+from fomm_cli.engines.store import is_whole
 from fomm_cli.errors import InputError
+from fomm_cli.files.hashing import sha256_of
 from fomm_cli.models.layers import WIDE, DownBlock, ResBlock, UpBlock, head
 from fomm_cli.models.loading import LoadedModel
 from fomm_cli.models.networks import Networks
@@ -138,6 +140,11 @@ def test_int8_looks_the_same_and_is_kept(cache: Path) -> None:
     again = kept.encode(recording(name)["source"], recording(name).keypoints("kp_source"))
     assert torch.equal(again(recording(name).keypoints(prefix)).frames, frame)
     assert not open_engine("openvino", "int8", model_of(name, "other weights")).ready
+    (folder,) = (cache / "engines").glob("openvino-int8-*/")
+    (folder / "paint.xml").write_text("<net/>")  # as a full disk may leave it, sums of the half files included
+    (folder / "sums.json").write_text(json.dumps({path.name: sha256_of(path) for path in folder.glob("[ep]*")}))
+    assert is_whole(folder)
+    assert not open_engine("openvino", "int8", model_of(name, "c0ffee")).ready  # so it is calibrated again
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from torch import Tensor
 
@@ -33,13 +34,15 @@ class OnnxEngine(Engine):
         self._generator = model.networks.generator
         if model.sha256:
             folder = kept(model, "onnx-flow", ("torch", "onnx", "onnxruntime", "onnxscript"))
-            make_once(folder, lambda part: _export(model, part))
-            self._session = open_onnx(folder / "generator.onnx", self.workers)
+            self._session = make_once(folder, lambda part: _export(model, part), self._open)
         else:
             with TemporaryDirectory() as part:
                 _export(model, Path(part))
-                self._session = open_onnx(Path(part) / "generator.onnx", self.workers)
+                self._session = self._open(Path(part))
         free_layers(self._generator)
+
+    def _open(self, folder: Path) -> Any:
+        return open_onnx(folder / "generator.onnx", self.workers)
 
     def encode(self, source: Tensor, keypoints: KeyPoints) -> Decoder:
         """Encode the source in PyTorch."""

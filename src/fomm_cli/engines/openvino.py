@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
-from fomm_cli.engines.store import is_whole, kept, make_once
+from fomm_cli.engines.store import kept, make_once, read_kept
 from fomm_cli.extras import EXTRAS, require
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.difference import psnr
@@ -99,8 +99,8 @@ class OpenVinoEngine(Engine):
             estimate, decode = self._converted()
             # the motion stays float32: half the digits of a flow would be pixels
             self._use(_compiled(estimate), _compiled(decode, "f32" if precision == "fp32" else precision))
-        elif model.sha256 and is_whole(self._kept):
-            self._load()
+        elif model.sha256 and (layers := read_kept(self._kept, _read)) is not None:
+            self._use(*layers)
 
     @property
     def ready(self) -> bool:
@@ -134,12 +134,8 @@ class OpenVinoEngine(Engine):
         if not self._model.sha256:
             self._use(*_compiled_both(self._quantised(source, keypoints, poses)))
             return
-        make_once(self._kept, lambda folder: _save(self._quantised(source, keypoints, poses), folder))
-        self._load()
-
-    def _load(self) -> None:
-        core = _openvino().Core()
-        self._use(*_compiled_both([core.read_model(self._kept / f"{name}.xml") for name in _FILES]))
+        layers = make_once(self._kept, lambda folder: _save(self._quantised(source, keypoints, poses), folder), _read)
+        self._use(*layers)
 
     def _use(self, estimate: Layers, decode: Layers) -> None:
         """Run these layers, and free those in PyTorch that they replace."""
@@ -270,3 +266,8 @@ def _quantise(model: Any, inputs: list[list[np.ndarray]], sensitive: list[str]) 
 def _save(models: list[Any], folder: Path) -> None:
     for name, model in zip(_FILES, models, strict=True):
         _openvino().save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
+
+
+def _read(folder: Path) -> tuple[Layers, Layers]:
+    core = _openvino().Core()
+    return _compiled_both([core.read_model(folder / f"{name}.xml") for name in _FILES])

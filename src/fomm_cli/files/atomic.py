@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with _creating(part, path):
         part.touch(exist_ok=False)
     try:
-        with _speaking_of(path, part), _noticing_a_full_disk(path, part.parent):
+        with _speaking_of(path, part), noticing_a_full_disk(path, part.parent):
             yield part
             if part.stat().st_size == 0:
                 raise FommError(f"Nothing was written to {path}", "Report this, please.")
@@ -79,7 +79,7 @@ def replacing_frames(pattern: Path) -> Iterator[Path]:
     with _creating(part, folder):
         part.mkdir()
     try:
-        with _speaking_of(folder, part), _noticing_a_full_disk(folder, part.parent):
+        with _speaking_of(folder, part), noticing_a_full_disk(folder, part.parent):
             yield part / pattern.name
             for frame in part.iterdir():
                 sync(frame)
@@ -193,7 +193,7 @@ def _creating(part: Path, wanted: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _noticing_a_full_disk(path: Path, folder: Path) -> Iterator[None]:
+def noticing_a_full_disk(path: Path, folder: Path) -> Iterator[None]:
     """Say that there is no room for ``path``, whatever a library made of it; our own errors pass."""
     try:
         yield
