@@ -6,7 +6,7 @@ import logging
 import os
 import runpy
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,9 +14,19 @@ import pytest
 import torch
 
 from support.parity_data import PARITY
+from support.turns import turn
 
 REPOSITORY = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FOMM_SHARED", REPOSITORY.parent / "shared"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let tests marked `alone` run while no other worker of pytest-xdist runs a test."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

@@ -306,6 +306,7 @@ def _mouths(images: list[np.ndarray]) -> np.ndarray:
     return np.array(gaps)
 
 
+@pytest.mark.alone
 def test_the_delay_that_is_shown_is_true(
     playwright: Any, server: WebServer, driving: np.ndarray, tmp_path: Path
 ) -> None:
@@ -353,4 +354,4 @@ def test_the_delay_that_is_shown_is_true(
         )
         errors.append(at - captured - delay)
     assert len(errors) >= 6
-    assert np.median(np.abs(errors)) <= 40, errors  # single flashes fall between two frames where the machine is busy
+    assert np.abs(errors).max() <= 40, errors
