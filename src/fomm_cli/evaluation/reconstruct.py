@@ -27,6 +27,7 @@ from fomm_cli.evaluation.options import EvaluateJob, ReconstructJob
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.guard import protect_inputs
+from fomm_cli.files.inputs import is_there
 from fomm_cli.files.tables import write_csv
 from fomm_cli.media.formats import IMAGES_READ
 from fomm_cli.media.resize import Size, fit_frame
@@ -206,7 +207,8 @@ def _frames(path: Path, size: Size) -> Generator[np.ndarray, None, None]:
 
 
 def _test_videos(root: Path, most: int) -> list[Path]:
-    return find_videos(root / "test" if (root / "test").is_dir() else root)[:most]
+    tests = root / "test"
+    return find_videos(tests if is_there(tests) and tests.is_dir() else root)[:most]
 
 
 def _write(folder: Path, rows: list[tuple[str, str, Metrics]], means: dict[str, Metrics]) -> None:

@@ -43,11 +43,14 @@ def find_videos(folder: Path) -> list[Path]:
     """Find videos, folders of frames and images (frames side by side, or one still), sorted by name.
 
     Raises:
-        InputError: there is no such folder, or nothing in it.
+        InputError: there is no such folder, it may not be read, or nothing is in it.
     """
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", "Give --data FOLDER with the videos in train/ and test/")
-    paths = [path for path in folder.iterdir() if path.is_dir() or path.suffix.lower() in VIDEOS_READ + IMAGES_READ]
+    try:
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}", "Give --data FOLDER with the videos in train/ and test/")
+        paths = [path for path in folder.iterdir() if path.is_dir() or path.suffix.lower() in VIDEOS_READ + IMAGES_READ]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}", "Check its permissions") from error
     found = sorted(path for path in paths if not path.name.startswith("."))
     if not found:
         suffixes = " ".join(VIDEOS_READ + IMAGES_READ)
