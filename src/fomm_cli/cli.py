@@ -18,7 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from fomm_cli.commands.terminal import MessageHandler, coloured, write_line
-from fomm_cli.errors import FommError, InputError, did_you_mean, is_out_of_memory, one_line
+from fomm_cli.errors import FommError, InputError, OutOfMemoryError, did_you_mean, is_out_of_memory, one_line
 from fomm_cli.version import __version__
 
 logger = logging.getLogger("fomm_cli")
@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _with_underscores(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     signal.signal(signal.SIGTERM, _terminate)
+    interrupts = _note_interrupts()
     options = argparse.Namespace()
     try:
         options = _parse(arguments)
@@ -73,20 +74,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one boundary
         if debug:
             traceback.print_exc()
-        message, code = _described(error)
+        # a library that Ctrl-C found in its imports may have made something else of it
+        swallowed = interrupts and getattr(error, "exit_code", None) != EXIT_INTERRUPTED
+        message, code = _described(KeyboardInterrupt() if swallowed else error)
     write_line(sys.stderr, f"fomm: {coloured('error: ')}{message}")
     if "--json" in arguments and not hasattr(options, "printed"):
         write_line(sys.stdout, json.dumps({"error": message, "exit_code": code}, indent=2))
     return code
 
 
+def _note_interrupts() -> list[int]:
+    """Return a list that Ctrl-C is noted in; a process that is to ignore Ctrl-C still does."""
+    noted: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    return noted
+
+
 def _described(error: BaseException) -> tuple[str, int]:
     """Return one line about an error, and the exit code."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; nothing was written", EXIT_INTERRUPTED
-    if isinstance(error, FommError):
+    ran_out = is_out_of_memory(error.__cause__ if isinstance(error, FommError) else error)
+    if isinstance(error, FommError) and (not ran_out or isinstance(error, OutOfMemoryError)):
         return str(error), error.exit_code
-    if is_out_of_memory(error):
+    if ran_out:
         return "there is not enough memory. Close other programs, or give less at a time", 1
     return one_line(f"unexpected {type(error).__name__}: {error}. Please report it with the output of --debug"), 1
 

@@ -10,10 +10,23 @@ FommError                     1    a runtime error
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 _LONGEST = 1000  # characters of a message
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "allocate memory",
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate",
+    "unable to allocate",
+    "insufficient memory",
+    "not enough memory",
+    "can't start new thread",
+    "failed to map segment",
+)
 
 
 class FommError(Exception):
@@ -103,7 +116,14 @@ def foreign_errors(problem: str, next_step: str = "", kind: type[FommError] = In
         raise kind(problem, next_step) from error
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out; PyTorch says it by a plain RuntimeError."""
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or the one it was raised from, says that memory ran out.
+
+    Few libraries raise a MemoryError: PyTorch raises a RuntimeError, FFmpeg an OSError, C++ says "bad_alloc", and the
+    system refuses threads and shared libraries.
+    """
+    if error is None:
+        return False
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+    found = isinstance(error, MemoryError) or getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN)
+    return found or any(phrase in text for phrase in _OUT_OF_MEMORY) or is_out_of_memory(error.__cause__)

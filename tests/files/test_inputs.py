@@ -1,12 +1,18 @@
 """What cannot be read as a file is refused by name, and nothing waits for a pipe."""
 
+from __future__ import annotations
+
+import errno
 import os
 import socket
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fomm_cli.cli import main
+from fomm_cli.commands import config as config_command
 from fomm_cli.commands.terminal import print_text
 from fomm_cli.errors import FommError, InputError, OutOfMemoryError, foreign_errors, one_line
 from fomm_cli.files.inputs import check_file, read_text
@@ -71,10 +77,51 @@ def test_what_is_not_a_library_s_passes() -> None:
         raise FommError("ours")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 B")])
-def test_memory_that_ran_out(error: Exception) -> None:
+def test_what_is_near_a_missing_file_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "portrait.png").touch()
+    assert refusal(tmp_path / "portrat.png").endswith(f"Did you mean {tmp_path / 'portrait.png'}?")
+    assert refusal(tmp_path / "zzz").endswith("does not exist. Check the path.")
+    assert refusal(tmp_path / "new" / "a.png").endswith(f"There is no folder {tmp_path / 'new'}: check the path.")
+
+
+OUT_OF_MEMORY = [
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 B"),
+    RuntimeError("std::bad_alloc"),
+    RuntimeError("can't start new thread"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),  # a thread that FFmpeg could not start
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=repr)
+def test_memory_that_ran_out(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(OutOfMemoryError, match="not enough memory: x is damaged"), foreign_errors("x is damaged"):
         raise error
+
+    def wrapped(_options: object) -> None:
+        raise InputError("x is damaged") from error
+
+    for run in (_raising(error), wrapped):
+        monkeypatch.setattr(config_command, "_run", run)
+        assert main(["config", "vox-256"]) == 1
+        assert capfd.readouterr().err.startswith("fomm: error: there is not enough memory. Close other programs")
+
+
+def test_a_file_may_be_called_out_of_memory(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(config_command, "_run", _raising(InputError("out of memory.png does not exist")))
+    assert main(["config", "vox-256"]) == 2
+    assert capfd.readouterr().err == "fomm: error: out of memory.png does not exist\n"
+
+
+def _raising(error: Exception) -> Callable[[object], None]:
+    def run(_options: object) -> None:
+        raise error
+
+    return run
 
 
 def test_escape_sequences_do_not_reach_the_terminal() -> None:

@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -157,6 +157,7 @@ class _Process:
         try:
             self.ready = cast("_Ready", self._receive())
         except BaseException:
+            self._process.kill()
             self.close()
             raise
 
@@ -173,6 +174,12 @@ class _Process:
         if isinstance(answer, FommError):
             raise answer
         return answer
+
+    def leave(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        """End the process: by a farewell after the work, at once where the work was broken off."""
+        if kind is not None:
+            self._process.kill()
+        self.close()
 
     def close(self) -> None:
         self._connection.close()  # which ends its loop
@@ -191,7 +198,7 @@ def _started(variant: _Variant, job: BenchJob, running: ExitStack) -> _Process |
             raise
         logger.warning("leaving out %s %s: %s", variant.engine, variant.precision, error)
         return None
-    running.callback(process.close)
+    running.push(process.leave)
     return process
 
 
@@ -229,10 +236,11 @@ def _serve(connection: Connection, variant: _Variant, job: BenchJob, folder: Pat
         connection.send(measured.ready)
         while True:
             connection.send(measured.end_to_end() if connection.recv() else measured.networks())
-    except EOFError:
+    except (EOFError, BrokenPipeError):  # the process that asked is gone
         return
     except Exception as error:  # noqa: BLE001 - told to the process that asked
-        connection.send(sendable_error(error))
+        with suppress(OSError):
+            connection.send(sendable_error(error))
 
 
 class _Measured:

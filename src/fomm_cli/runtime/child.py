@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from fomm_cli.errors import FommError, InputError, OutOfMemoryError, is_out_of_memory
+from fomm_cli.runtime.signals import spared_ctrl_c
 
 _SPAWN = multiprocessing.get_context("spawn")  # forks of a process with threads, or with CUDA, hang
 
@@ -20,7 +21,8 @@ def start_child(work: Callable[..., None], *arguments: object) -> tuple[BaseProc
     """Start a process that runs ``work(connection, *arguments)``; return it and this end of the connection."""
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=work, args=(theirs, *arguments), daemon=True)
-    process.start()
+    with spared_ctrl_c():
+        process.start()
     theirs.close()
     return process, ours
 

@@ -1,4 +1,4 @@
-"""Stop at Ctrl-C or SIGTERM between two steps of work, not in the middle of one."""
+"""Stop at Ctrl-C or SIGTERM between two steps of work, and in the process that decides, not in its children."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 from fomm_cli.errors import FommError
@@ -59,3 +60,20 @@ def stop_requests() -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+@contextmanager
+def spared_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C, which a terminal sends to all processes, from those that are started in the block.
+
+    They inherit that the signal is blocked, so that it does not even interrupt their imports with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # multiprocessing starts it with its first process, and then unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

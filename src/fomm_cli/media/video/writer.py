@@ -269,7 +269,8 @@ def writing(target: Path) -> Iterator[None]:
         yield
     except (av.FFmpegError, OSError) as error:
         raise FommError(
-            f"{target} cannot be written: {error.strerror or error}", "Check the free space and the permissions."
+            f"{target} cannot be written: {error.strerror or error}",
+            "Check the free space, the free memory and the permissions.",
         ) from error
 
 
