@@ -18,6 +18,7 @@ from fomm_cli.batch.journal import Record
 from fomm_cli.batch.report import render, write_reports
 from fomm_cli.batch.thumbnail import thumbnail
 from support.batch_helpers import make_driving
+from support.browser_help import screenshots
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -102,3 +103,13 @@ def test_in_a_browser_thumbnails_play_and_failures_can_be_filtered(records: list
         '{"played":true,"stopped":true,"width":96,"all":"anna--nod.mp4+bob--nod.mp4+carl--nod.mp4",'
         '"failed":"carl--nod.mp4","done":"anna--nod.mp4+bob--nod.mp4","warned":"bob--nod.mp4"}'
     )
+
+
+@pytest.mark.browser
+def test_the_page_fits_a_telephone(records: list[Record], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    long = [replace(records[0], name=f"{'a_long_name_' * 6}.mp4", source="folder/" * 12), *records]
+    page.write_text(render(long), encoding="utf-8")
+    seen = screenshots(page, tmp_path, "nav button")
+    assert seen["telephone"][0] <= 390
+    assert min(button.shape[0] for button in seen["telephone"][1]) >= 44

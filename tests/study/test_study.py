@@ -37,6 +37,7 @@ from fomm_cli.study.report import write_report
 from fomm_cli.study.rows import Row, Study
 from fomm_cli.study.series import PLACES, SIDE, SIZES, framed, place_series, size_series
 from support.batch_helpers import CHECKPOINT, CONFIG
+from support.browser_help import screenshots
 from support.portraits import astronaut, blurry_background, hopper, save_frames
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -332,6 +333,18 @@ def test_in_a_browser_the_page_is_sorted_played_and_rated(study: tuple[Path, Stu
         (4, 0, 1),
         (2, 3, 4),
     ]
+
+
+@pytest.mark.browser
+def test_the_page_fits_a_telephone_and_its_charts_are_dark_in_the_dark(
+    study: tuple[Path, Study], tmp_path: Path
+) -> None:
+    seen = screenshots(study[0] / "study.html", tmp_path, ".charts img")
+    assert seen["telephone"][0] <= 390
+    brightness = {look: [float(np.median(chart)) for chart in charts] for look, (_, charts) in seen.items()}
+    assert len(brightness["light"]) == 3
+    assert min(brightness["light"]) > 250
+    assert max(*brightness["dark"], *brightness["telephone"]) < 40
 
 
 def test_ratings_alone_are_merged_into_a_study(study: tuple[Path, Study], tmp_path: Path) -> None:

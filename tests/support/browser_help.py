@@ -67,6 +67,38 @@ def chromium(playwright: Any, camera: Path) -> Iterator[Any]:
         browser.close()
 
 
+LOOKS = {"light": (1300, "light"), "dark": (1300, "dark"), "telephone": (390, "dark")}
+"""Width in pixels and colour scheme of the screens that a page is looked at on."""
+
+
+def screenshots(page: Path, folder: Path, selector: str) -> dict[str, tuple[int, list[np.ndarray]]]:
+    """Look at a page that needs no server on each of `LOOKS`; the whole page is kept as ``<look>.png`` in a folder.
+
+    Args:
+        page: an HTML file.
+        folder: for the screenshots.
+        selector: of the elements to return, in CSS.
+
+    Returns:
+        For each look the width of the page in pixels, and the elements as uint8 (H, W, 3).
+    """
+    module = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    seen = {}
+    with module.sync_playwright() as running, chromium(running, folder / "no-camera.mjpeg") as browser:
+        for look, (width, scheme) in LOOKS.items():
+            context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+            view = context.new_page()
+            view.goto(page.as_uri())
+            view.screenshot(path=folder / f"{look}.png", full_page=True)
+            parts = [Image.open(io.BytesIO(part.screenshot())) for part in view.locator(selector).all()]
+            seen[look] = (
+                view.evaluate("document.documentElement.scrollWidth"),
+                [np.asarray(part.convert("RGB")) for part in parts],
+            )
+            context.close()
+    return seen
+
+
 def until(page: Any, condition: str, seconds: float = 60) -> None:
     """Wait until JavaScript says so; playwright's own way needs eval, which the policy of the page forbids."""
     end = time.monotonic() + seconds
