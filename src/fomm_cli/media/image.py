@@ -170,13 +170,20 @@ def _open_or_none(path: Path) -> Image.Image | None:
 
 
 def _decode(path: Path, image: Image.Image) -> np.ndarray:
-    needed = _BYTES_OF_MODE.get(image.mode, 4) + _BYTES_OF_DECODER.get(image.format or "", 0) + _RESULT_BYTES
-    check_decoded_size(path, *image.size, needed)
+    check_decoded_size(path, *image.size, bytes_per_pixel(image))
     with _damaged_otherwise(path):
         if image.format == "TIFF" and _is_deep_colour(image):
             return _read_tiff(path)
         image.load()  # some formats turn themselves upright now, and forget the tag
         return _to_rgb(image)
+
+
+def bytes_per_pixel(image: Image.Image) -> int:
+    """Return what decoding an opened image and converting it to RGB take a pixel at a time."""
+    decoder = _BYTES_OF_DECODER.get(image.format or "", 0)
+    if image.info.get("progressive"):  # JPEG keeps all coefficients, 16 bits each, until the last scan is read
+        decoder = 2 * len(image.getbands())
+    return _BYTES_OF_MODE.get(image.mode, 4) + decoder + _RESULT_BYTES
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
