@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.face import Face
 from fomm_cli.faces.groups import find_all
 from fomm_cli.geometry import Box
+from support.portraits import blurry_background, resized
 
 FACES = [Box(60, 80, 160, 200), Box(400, 40, 520, 190), Box(700, 160, 750, 220), Box(880, 60, 960, 160)]
 
@@ -42,3 +47,28 @@ def test_a_portrait_is_not_searched() -> None:
 
     portrait = Face(Box(60, 50, 140, 160))
     assert find_all(np.zeros((200, 200, 3), np.uint8), [portrait], refuse) == [portrait]
+
+
+@pytest.mark.usefixtures("with_mediapipe")
+def test_every_portrait_of_a_collage_is_found(shared: Path) -> None:
+    """18 people in 3 rows of 6, a row of 5, and 4 of different sizes, as MediaPipe finds them."""
+    stills = sorted((shared / "faces" / "stills").glob("*.jpg"))[:27]
+    portraits = iter([np.asarray(Image.open(path).convert("RGB")) for path in stills])
+    with open_detector("mediapipe") as detector:
+        for (width, height), rows, columns, sides in (
+            ((2400, 1200), 3, 6, [400]),
+            ((1600, 800), 1, 5, [290]),
+            ((1920, 1080), 2, 2, [520, 410, 330, 280]),
+        ):
+            image, middles = blurry_background(width, height), []
+            for number in range(rows * columns):
+                side = sides[number % len(sides)]
+                row, column = divmod(number, columns)
+                x, y = (column + 0.5) * width / columns, (row + 0.5) * height / rows
+                left, top = int(x - side / 2), int(y - side / 2)
+                image[top : top + side, left : left + side] = resized(next(portraits), side, side)
+                middles.append((x, y))
+            found = np.array([face.box.centre for face in detector.detect_all(image)])
+            assert len(found) == rows * columns
+            for middle, side in zip(middles, sides * len(middles), strict=False):
+                assert np.abs(found - middle).max(axis=1).min() < 0.3 * side

@@ -85,6 +85,7 @@ def _tried(path: Path, tests: list[str], dice: random.Random, count: int) -> Ite
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder) / "src"
         shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / "config", Path(folder) / "config")  # which the source reads beside itself
         began = time.monotonic()
         if not _pass(tests, copy, None):
             sys.exit(f"{' '.join(tests)} fail without a mutant")
