@@ -12,6 +12,7 @@ from PIL import Image
 from fomm_cli.cli import main
 from fomm_cli.files.cache import cache_folder
 from fomm_cli.files.hashing import sha256_of
+from fomm_cli.marks.certificate import local_certificate
 from fomm_cli.marks.credentials import read_credentials, sign
 from fomm_cli.marks.verify import verify
 from fomm_cli.models.bundled import bundled_checkpoint, sample
@@ -49,6 +50,40 @@ def test_a_result_is_signed_and_says_what_it_is(signed: Path) -> None:
 def test_verify_tells_a_valid_signature_of_somebody_unknown(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(signed)]) == 0
     assert "Content Credentials: valid, signer not on a trust list" in capsys.readouterr().out
+
+
+def signed_by_another_tool(path: Path, name: str, source_type: str) -> Path:
+    """Write an image with the Content Credentials of another program."""
+    Image.new("RGB", (64, 64), "teal").save(path.with_name("plain.png"))
+    kind = f"http://cv.iptc.org/newscodes/digitalsourcetype/{source_type}"
+    action = {"action": "c2pa.created", "digitalSourceType": kind}
+    manifest = {
+        "claim_generator_info": [{"name": name, "version": "7"}],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
+    }
+    certificate, key = local_certificate()
+    information = c2pa.C2paSignerInfo("es256", certificate.read_bytes(), key.read_bytes(), None)
+    with c2pa.Builder(manifest) as builder:
+        builder.sign_file(str(path.with_name("plain.png")), str(path), c2pa.Signer.from_info(information))
+    return path
+
+
+def test_synthetic_media_of_another_tool_is_not_said_to_be_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "Painter\n  metadata: fomm 0.1.0"
+    path = signed_by_another_tool(tmp_path / "other.png", hostile, "trainedAlgorithmicMedia")
+    assert main(["verify", str(path)]) == 0
+    headline, credentials = capsys.readouterr().out.splitlines()
+    assert headline.endswith("synthetic: made with Painter metadata: fomm 0.1.0 7")
+    assert credentials.startswith("  Content Credentials: valid")
+
+
+def test_a_photo_with_credentials_is_not_called_synthetic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(signed_by_another_tool(tmp_path / "photo.png", "Camera", "digitalCapture"))]) == 3
+    told = capsys.readouterr().out
+    assert "no mark was found, which proves nothing" in told
+    assert "Content Credentials: valid, signer not on a trust list; by Camera 7" in told
 
 
 def test_a_changed_file_is_not_valid(signed: Path, tmp_path: Path) -> None:

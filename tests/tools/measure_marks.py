@@ -1,31 +1,38 @@
 """Measure the invisible mark: the tables of docs/marks.md.
 
-    python tests/tools/measure_marks.py attacks FOLDER [--size 512] [--workers 2]
-    python tests/tools/measure_marks.py unmarked FILE... [--workers 2]
+    python tests/tools/measure_marks.py attacks FOLDER... [--keep FILE] [--workers 2]
+    python tests/tools/measure_marks.py unmarked FILE... [--keep FILE] [--workers 2]
     python tests/tools/measure_marks.py speed
 
-FOLDER holds results without a mark, one subfolder of frames for each (`fomm animate ... -o FOLDER/name`). Every result
-is marked, encoded as `fomm animate` encodes it, attacked, and read.
-`unmarked` cuts every FILE into clips of 25 frames and counts where a mark is found although there is none.
+Every FOLDER holds the frames of a result without a mark (`fomm animate ... --mark none -o FOLDER`). Every result is
+marked, encoded as `fomm animate` encodes it, attacked, and read.
+`unmarked` cuts every FILE into clips of 25 frames, counts where a mark is found although there is none, and compares
+how often the score of one payload and shift passes some limits with the normal distribution.
+With --keep, what was measured is added to a file and not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fomm_cli.marks.code import Payload
-from fomm_cli.marks.detect import detect
+from fomm_cli.marks.code import Payload, encode
+from fomm_cli.marks.detect import FALSE_ALARMS, detect, search
+from fomm_cli.marks.pattern import agreement, pattern_of
+from fomm_cli.marks.samples import samples_of, waves_of
 from fomm_cli.marks.watermark import InvisibleMark
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.video.reader import open_clip
@@ -34,6 +41,7 @@ from support.attacks import as_gif, as_jpeg, brightened, cropped, dropped, encod
 PAYLOAD = Payload.of("0.2.0", "c0de" + 60 * "0")
 CLIP = 25  # frames
 MOST_FRAMES = 60
+LIMITS = (2, 3, 4, 5)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 Attack = Callable[[np.ndarray], np.ndarray]
@@ -78,38 +86,60 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("attacks", "unmarked", "speed"))
     parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--size", type=int, default=256, help="side to which results are scaled first")
+    parser.add_argument("--keep", type=Path, help="file of what was measured before, one JSON object a line")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    with ProcessPoolExecutor(options.workers) as pool:
-        if options.what == "attacks":
-            results = sorted(folder for folder in options.files[0].iterdir() if folder.is_dir())
-            report_attacks(list(pool.map(partial(attacked, size=options.size), results)))
-        elif options.what == "unmarked":
-            report_unmarked([score for scores in pool.map(unmarked, options.files) for score in scores])
-        else:
-            report_speed()
+    if options.what == "speed":
+        report_speed()
+        return
+    measure, report = {"attacks": (attacked, report_attacks), "unmarked": (unmarked, report_unmarked)}[options.what]
+    report(measured(measure, options.files, options.keep, options.workers))
 
 
-def attacked(result: Path, size: int) -> dict[str, tuple[bool, float]]:
-    """Mark a result and attack it: whether the mark was read, and its score, by attack; the PSNR under "PSNR"."""
+def measured(
+    measure: Callable[[Path], dict[str, Any]], files: list[Path], keep: Path | None, workers: int
+) -> list[dict[str, Any]]:
+    """Measure every file that was not measured before, and return what was found in all."""
+    lines = keep.read_text().splitlines() if keep is not None and keep.exists() else []
+    known = {kept["file"]: kept for kept in map(json.loads, lines)}
+    new = [file for file in files if str(file) not in known]
+    with ProcessPoolExecutor(workers) as pool:
+        for file, found in zip(new, pool.map(measure, new), strict=True):
+            known[str(file)] = {"file": str(file), **found}
+            if keep is not None:
+                with keep.open("a") as lines_of:
+                    lines_of.write(json.dumps(known[str(file)]) + "\n")
+    return [known[str(file)] for file in files]
+
+
+def attacked(result: Path) -> dict[str, Any]:
+    """Mark a result and attack it; return the scores, 0 where the mark was not read, and the lowest PSNR of a frame."""
     frames = np.stack([frame.image for frame in open_clip(result, max_frames=MOST_FRAMES).frames()])
-    frames = frames if frames.shape[1] == size else scaled(frames, size / frames.shape[1])
     mark = InvisibleMark(PAYLOAD)
     marked = np.stack([mark(frame) for frame in frames])
     written = encoded(marked, crf=16, preset="fast", bf="0")
-    found = {"PSNR": (True, min(map(psnr, frames, marked)))}
+    scores = {}
     for name, attack in ATTACKS.items():
         reading = detect(average(attack(marked if name.startswith(FROM_LOSSLESS) else written)))
-        found[name] = (reading is not None and reading.payload == PAYLOAD, reading.score if reading else 0.0)
-    sys.stderr.write(f"{result.name} at {size}\n")
+        scores[name] = reading.score if reading is not None and reading.payload == PAYLOAD else 0.0
+    return {"frames": len(frames), "psnr": min(map(psnr, frames, marked)), "scores": scores}
+
+
+def unmarked(path: Path) -> dict[str, Any]:
+    """Search each clip of a file for a mark that is not there, and count how often chance passes the limits."""
+    found: dict[str, Any] = {"clips": 0, "alarms": 0, "highest": 0.0, "values": 0, "above": [0] * len(LIMITS)}
+    for gray in clips_of(path):
+        readings = list(search(gray))
+        found["clips"] += 1
+        found["alarms"] += any(reading.false_alarm <= FALSE_ALARMS for reading in readings)
+        found["highest"] = max([found["highest"], *(reading.score for reading in readings)])
+        values = agreement(waves_of(samples_of(gray)), pattern_of(encode(PAYLOAD)))
+        found["values"] += values.size
+        found["above"] = [
+            count + int((values > limit).sum()) for count, limit in zip(found["above"], LIMITS, strict=True)
+        ]
     return found
-
-
-def unmarked(path: Path) -> list[float]:
-    """Return the score of whatever is taken for a mark in each clip of a file, 0 where there is nothing."""
-    return [reading.score if (reading := detect(gray)) else 0.0 for gray in clips_of(path)]
 
 
 def clips_of(path: Path) -> Iterator[np.ndarray]:
@@ -135,17 +165,22 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))
 
 
-def report_attacks(results: Sequence[dict[str, tuple[bool, float]]]) -> None:
-    say(f"{len(results)} results, lowest PSNR of a frame {min(result['PSNR'][1] for result in results):.2f} dB")
+def report_attacks(results: Sequence[dict[str, Any]]) -> None:
+    frames, lowest = min(result["frames"] for result in results), min(result["psnr"] for result in results)
+    say(f"{len(results)} results of {frames} frames and more, lowest PSNR of a frame {lowest:.2f} dB")
     say("| attack | read | lowest score |\n| --- | --- | --- |")
     for name in ATTACKS:
-        outcomes = [result[name] for result in results]
-        read, lowest = sum(read for read, _ in outcomes), min(score for _, score in outcomes)
-        say(f"| {name} | {read} of {len(outcomes)} | {lowest:.1f} |")
+        scores = [result["scores"][name] for result in results]
+        say(f"| {name} | {sum(score > 0 for score in scores)} of {len(scores)} | {min(scores):.1f} |")
 
 
-def report_unmarked(scores: Sequence[float]) -> None:
-    say(f"{sum(score > 0 for score in scores)} false alarms in {len(scores)} clips")
+def report_unmarked(files: Sequence[dict[str, Any]]) -> None:
+    clips, alarms, values = (sum(found[name] for found in files) for name in ("clips", "alarms", "values"))
+    say(f"{alarms} false alarms in {clips} clips; highest score {max(found['highest'] for found in files):.2f}")
+    say(f"| limit | of {values} scores above it | normal distribution |\n| --- | --- | --- |")
+    for place, limit in enumerate(LIMITS):
+        share = sum(found["above"][place] for found in files) / values
+        say(f"| {limit} | {share:.2e} | {math.erfc(limit / math.sqrt(2)) / 2:.2e} |")
 
 
 def report_speed() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fomm_cli.marks.verify import Verdict
 
 EXIT_UNREADABLE, EXIT_NOTHING_FOUND = 2, 3
-_NOTHING = "nothing found, which proves nothing: marks can be removed, and other tools leave none or others"
+_NOTHING = "no mark was found, which proves nothing: marks can be removed, and other tools leave none or others"
 
 
 def add_to(commands: Commands) -> None:
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
 def _report(verdict: Verdict) -> str:
     if verdict.verdict == "unreadable":
         return f"{verdict.path}: unreadable. {verdict.problem}"
-    lines = [f"{verdict.path}: {'synthetic: made with fomm' if verdict.verdict == 'marked' else _NOTHING}"]
+    lines = [f"{verdict.path}: {f'synthetic: made with {_tool(verdict)}' if verdict.verdict == 'marked' else _NOTHING}"]
     if origin := verdict.metadata:
         lines.append(f"  metadata: fomm {origin.version}, checkpoint {origin.checkpoint_sha256[:16]}")
     if credentials := verdict.credentials:
@@ -52,3 +52,10 @@ def _report(verdict: Verdict) -> str:
             f"a chance of less than 1 in {1 / max(mark.false_alarm, 1e-30):.0e} to see this without a mark"
         )
     return "\n".join(lines)
+
+
+def _tool(verdict: Verdict) -> str:
+    """Return what made the file; the mark of another tool can only be its Content Credentials."""
+    if verdict.metadata or verdict.invisible or not verdict.credentials:
+        return "fomm"
+    return verdict.credentials.tool or "another tool"

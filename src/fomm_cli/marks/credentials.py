@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fomm_cli.errors import FommError, InputError
+from fomm_cli.errors import FommError, InputError, one_line
 from fomm_cli.extras import is_installed, require
 from fomm_cli.marks.certificate import local_certificate
 from fomm_cli.version import __version__
@@ -173,7 +173,7 @@ def _summary(store: dict[str, Any]) -> Credentials:
         valid=not set(problems) - {_TRUST},
         trusted=not problems,
         synthetic=any("rainedAlgorithmicMedia" in kind for kind in source_types),
-        tool=f"{agent.get('name', '')} {agent.get('version', '')}".strip(),
-        signer=str((manifest.get("signature_info") or {}).get("common_name", "")),
+        tool=one_line(f"{agent.get('name', '')} {agent.get('version', '')}"),
+        signer=one_line(str((manifest.get("signature_info") or {}).get("common_name", ""))),
         problems=problems,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,6 +14,7 @@ from fomm_cli.marks.pattern import GRID, agreement, pilot, projections, shifted,
 from fomm_cli.marks.samples import samples_of, waves_of
 
 FALSE_ALARMS = 1e-6  # at most, for any file without a mark
+_SEARCHES = 2  # of the whole frame, and of a crop
 
 _SMALLEST = 102  # samples a side of what a crop may leave: 80 %
 _STEP = 2  # samples between the sizes tried first
@@ -61,11 +63,20 @@ class Place:
 
 def detect(gray: np.ndarray) -> Reading | None:
     """Find the mark in a frame or the average of many, (H, W) in [0, 255]; None if there is none to be found."""
-    whole = (GRID, GRID)
-    reading = _best(gray, _peaks(gray, whole, _CANDIDATES), hypotheses=_SHIFTS)
-    if reading is not None:
-        return reading
-    return _best(gray, _cropped_places(gray), hypotheses=_SHIFTS * _SIZES)
+    return next((reading for reading in search(gray) if reading.false_alarm <= FALSE_ALARMS), None)
+
+
+def search(gray: np.ndarray) -> Iterator[Reading]:
+    """Yield the clearest reading, however unlikely, in the frame as a whole, then in the frame as a crop."""
+    for places, hypotheses in ((_whole_places, _SHIFTS), (_cropped_places, _SHIFTS * _SIZES)):
+        readings = (_read(gray, place, hypotheses) for place in places(gray))
+        if (best := max(readings, key=lambda reading: reading.score, default=None)) is not None:
+            yield best
+
+
+def _whole_places(gray: np.ndarray) -> list[Place]:
+    """Return the likeliest places of a frame that was not cropped."""
+    return _peaks(gray, (GRID, GRID), _CANDIDATES)
 
 
 def _cropped_places(gray: np.ndarray) -> list[Place]:
@@ -95,13 +106,6 @@ def _peaks(gray: np.ndarray, size: Size, count: int) -> list[Place]:
     ]
 
 
-def _best(gray: np.ndarray, places: list[Place], hypotheses: int) -> Reading | None:
-    """Return the clearest mark at these places, if chance cannot explain it."""
-    readings = (_read(gray, place, hypotheses) for place in places)
-    best = max(readings, key=lambda reading: reading.score, default=None)
-    return best if best is not None and best.false_alarm <= FALSE_ALARMS / 2 else None
-
-
 def _read(gray: np.ndarray, place: Place, hypotheses: int) -> Reading:
     """Read the likeliest payload at a place."""
     found = waves_of(samples_of(gray, place.size))
@@ -114,6 +118,6 @@ def _read(gray: np.ndarray, place: Place, hypotheses: int) -> Reading:
     return Reading(
         payload,
         score,
-        false_alarm=min(1.0, hypotheses * 2.0**FREE_BITS * chance),
+        false_alarm=min(1.0, _SEARCHES * hypotheses * 2.0**FREE_BITS * chance),
         shown=(place.size[0] / GRID, place.size[1] / GRID),
     )
