@@ -26,6 +26,8 @@ from fomm_cli.batch.pool import Event, Failed, Unit
 from fomm_cli.batch.run import run_batch
 from fomm_cli.batch.worker import PairWorker, answer
 from fomm_cli.cli import main
+from fomm_cli.marks.verify import verify
+from fomm_cli.models.bundled import sample
 from support.batch_helpers import (
     CHECKPOINT,
     CONFIG,
@@ -91,6 +93,18 @@ def test_results_are_those_of_single_runs(media: Path, finished: Path, tmp_path:
     assert results["p03--nod.mp4"] == animated(media / "faces/p03.png", media / "nod", tmp_path)
     assert results["second.mp4"] == animated(media / "faces/p00.png", media / "shake", tmp_path, "--best_frame", "2")
     assert_no_debris(finished)
+
+
+def test_every_result_carries_the_marks_of_its_pair(tmp_path: Path) -> None:
+    source, driving = sample()
+    table = tmp_path / "pairs.csv"
+    table.write_text(f"source,driving,mark,result\n{source},{driving},,all.mp4\n{source},{driving},metadata,less.mp4\n")
+    options = ["--max_frames", "2", "--crop", "none", "--device", "cpu", "--quiet"]
+    assert main(["batch", "--pairs", str(table), "-o", str(tmp_path / "out"), *options]) == 0
+    found = {name: verify(tmp_path / "out" / name) for name in ("all.mp4", "less.mp4")}
+    assert found["all.mp4"].metadata == found["less.mp4"].metadata is not None
+    assert found["all.mp4"].invisible is not None
+    assert found["less.mp4"].invisible is None
 
 
 def test_table_reports_every_pair(finished: Path) -> None:

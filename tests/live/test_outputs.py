@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,8 +23,12 @@ from PIL import Image
 from fomm_cli.errors import InputError
 from fomm_cli.live.controls import KEYS
 from fomm_cli.live.mjpeg import MjpegServer
+from fomm_cli.live.options import LiveJob
 from fomm_cli.live.recording import Recorder
+from fomm_cli.live.run import run_live
 from fomm_cli.live.window import with_text
+from fomm_cli.marks.label import draw_label
+from fomm_cli.marks.options import LABEL
 from fomm_cli.marks.verify import verify
 from fomm_cli.media.destination import Target
 from support.media_helpers import decode, ffmpeg, gradient, metadata
@@ -167,6 +172,19 @@ def test_a_file_is_animated_frame_by_frame(camera_file: Path, tmp_path: Path) ->
     assert frames.shape == (25, 256, 256, 3)
     assert times == pytest.approx([index / 25 for index in range(25)], abs=0.001)
     assert np.abs(frames[-1].astype(int) - frames[-7]).mean() > 0.5, "the avatar sways too"
+
+
+def test_the_stream_is_labelled_unless_told_otherwise(camera_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[np.ndarray] = []
+    stream = SimpleNamespace(address="", put=shown.append, close=lambda: None)
+    monkeypatch.setattr("fomm_cli.live.run.MjpegServer", lambda _: stream)
+    for label, frames in ((True, 1), (False, 2)):
+        job = LiveJob(camera=str(camera_file), output="mjpeg", realtime=False, label=label, threads=1,
+                      device="cpu", crop="none", face_backend="builtin")  # fmt: skip
+        run_live(job, stopped=lambda frames=frames: len(shown) == frames)
+    labelled, plain = shown
+    assert not np.array_equal(labelled, plain)
+    assert np.array_equal(labelled, draw_label(plain, LABEL))
 
 
 def test_ctrl_c_completes_the_file(camera_file: Path, tmp_path: Path) -> None:

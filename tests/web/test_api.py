@@ -28,6 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from fomm_cli.errors import InputError
+from fomm_cli.marks.verify import verify
 from fomm_cli.models.bundled import sample
 from fomm_cli.web.live_tasks import animate_frame
 from fomm_cli.web.options import WebJob
@@ -85,6 +86,16 @@ def test_a_result_can_be_seeked_and_is_named(server: WebServer) -> None:
     assert named.startswith("attachment") and "sample%20portrait-sample%20video.mp4" in named
     assert server.ask("DELETE", f"/api/jobs/{job}").status == 204
     assert server.ask("GET", f"/api/jobs/{job}").status == 404
+
+
+def test_a_result_is_marked(server: WebServer, tmp_path: Path) -> None:
+    job = server.animate(max_frames=2, crop="none")
+    server.wait_for(job, "done")
+    (tmp_path / "result.mp4").write_bytes(server.ask("GET", f"/api/jobs/{job}/result").body)
+    found = verify(tmp_path / "result.mp4")
+    assert found.metadata is not None
+    assert found.invisible is not None
+    assert found.metadata.checkpoint_sha256.startswith(f"{found.invisible.payload.checkpoint:04x}")
 
 
 def test_a_motion_of_the_package_drives_a_portrait(server: WebServer) -> None:
