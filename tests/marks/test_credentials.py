@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+pytest.importorskip("c2pa", reason="c2pa-python is not installed")
+import c2pa
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from fomm_cli.cli import main
+from fomm_cli.errors import InputError
 from fomm_cli.files.cache import cache_folder
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.marks.certificate import local_certificate
-from fomm_cli.marks.credentials import read_credentials, sign
+from fomm_cli.marks.credentials import check_can_sign, read_credentials, sign
 from fomm_cli.marks.verify import verify
 from fomm_cli.models.bundled import bundled_checkpoint, sample
-
-c2pa = pytest.importorskip("c2pa", reason="c2pa-python is not installed")
 
 INPUTS = {"source image": "a" * 64, "driving video": "b" * 64, "model": "c" * 64}
 
@@ -152,3 +156,14 @@ def test_what_cannot_be_signed_is_refused_before_the_work(
     assert main(["animate", "--cpu", *options]) == 2
     assert told in capsys.readouterr().err
     assert [each.name for each in tmp_path.iterdir()] == ["cert.pem"]
+
+
+def test_a_certificate_with_the_key_of_another_is_refused_before_the_work(tmp_path: Path) -> None:
+    certificate, _ = local_certificate()
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    key = tmp_path / "key.pem"
+    key.write_bytes(stranger.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(InputError, match="cannot be used to sign"):
+        check_can_sign(tmp_path / "result.mp4", certificate, key)
+    check_can_sign(tmp_path / "result.mp4", *local_certificate())
+    assert [each.name for each in tmp_path.iterdir()] == ["key.pem"]

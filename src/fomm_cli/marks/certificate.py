@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-SIGNER = "fomm, local certificate"
+SIGNER = "fomm local certificate"
 _FOLDER, _CHAIN, _KEY = "c2pa", "chain.pem", "key.pem"
 _DAYS = 3650
 _EARLIER = timedelta(hours=1)  # so that a clock that is a little behind accepts the certificate
@@ -59,7 +59,7 @@ def _made() -> tuple[bytes, bytes]:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = _certificate("fomm, local authority", authority_key, None, authority_key)
+    authority = _certificate("fomm local authority", authority_key, None, authority_key)
     leaf = _certificate(SIGNER, key, authority, authority_key)
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

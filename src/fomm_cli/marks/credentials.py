@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fomm_cli.errors import FommError, InputError, one_line
 from fomm_cli.extras import is_installed, require
@@ -57,7 +58,7 @@ def check_can_sign(path: Path, certificate: Path | None, key: Path | None) -> No
         raise InputError("--c2pa_cert and --c2pa_key belong together", "Give both, or neither")
     require("c2pa")
     if certificate is not None and key is not None:
-        _signer(certificate, key)
+        _check_certificate(certificate, key)
 
 
 def sign(path: Path, inputs: Mapping[str, str], certificate: Path | None, key: Path | None) -> None:
@@ -78,8 +79,8 @@ def sign(path: Path, inputs: Mapping[str, str], certificate: Path | None, key: P
         certificate, key = local_certificate()
     signed = path.with_name(f"{path.stem}.signed{path.suffix}")
     try:
-        with c2pa.Builder(_manifest(inputs)) as builder, path.open("rb") as source, signed.open("w+b") as target:
-            builder.sign(_signer(certificate, key), _FORMATS[path.suffix.lower()], source, target)
+        with path.open("rb") as source, signed.open("w+b") as target:
+            _write_signed(source, target, _FORMATS[path.suffix.lower()], inputs, _signer(certificate, key))
         signed.replace(path)
     except (c2pa.C2paError, OSError) as error:
         raise FommError(f"{path} cannot be signed: {error}", "Leave out --c2pa, or check the certificate") from error
@@ -126,6 +127,26 @@ def _manifest(inputs: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _write_signed(source: IO[bytes], target: IO[bytes], kind: str, inputs: Mapping[str, str], signer: Any) -> None:
+    import c2pa
+
+    with c2pa.Builder(_manifest(inputs)) as builder:
+        builder.sign(signer, kind, source, target)
+
+
+def _check_certificate(certificate: Path, key: Path) -> None:
+    """Sign a small image, since C2PA refuses some certificates, such as self-signed ones, only when it signs."""
+    import c2pa
+    from PIL import Image
+
+    image = BytesIO()
+    Image.new("RGB", (8, 8)).save(image, "PNG")
+    try:
+        _write_signed(image, BytesIO(), "image/png", {}, _signer(certificate, key))
+    except c2pa.C2paError as error:
+        raise _unusable(certificate, key, error) from error
+
+
 def _signer(certificate: Path, key: Path) -> Any:
     """Return a signer, which takes no time from anybody: that would need the network."""
     import c2pa
@@ -138,9 +159,14 @@ def _signer(certificate: Path, key: Path) -> Any:
         algorithm = _CURVES.get(curve, "ps256" if hasattr(kind, "key_size") else "ed25519")
         return c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain, private, None))
     except (OSError, ValueError, TypeError, c2pa.C2paError) as error:
-        raise InputError(
-            f"{certificate} and {key} cannot be used to sign: {error}", "Give PEM files: a chain, and its private key"
-        ) from error
+        raise _unusable(certificate, key, error) from error
+
+
+def _unusable(certificate: Path, key: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{certificate} and {key} cannot be used to sign: {error}",
+        "Give PEM files: a certificate that an authority has signed, the authority's below it, and the private key",
+    )
 
 
 def _format_of(path: Path) -> str:
