@@ -8,12 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fomm_cli.marks.code import Payload, decode, encode
+from fomm_cli.marks.code import Payload
 from fomm_cli.marks.detect import FALSE_ALARMS, detect
-from fomm_cli.marks.pattern import agreement, pattern_of
-from fomm_cli.marks.samples import samples_of, waves_of
 from fomm_cli.marks.watermark import SMALLEST_SIDE, InvisibleMark
-from fomm_cli.media.image import read_image
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.bundled import sample
 from support.attacks import as_gif, as_jpeg, brightened, cropped, dropped, encoded, scaled, with_gamma
@@ -104,38 +101,3 @@ def test_nothing_is_found_where_there_is_no_mark(frames: np.ndarray) -> None:
 def test_a_frame_too_small_for_the_waves_is_left_alone() -> None:
     frame = np.full((SMALLEST_SIDE - 1, 200, 3), 128, np.uint8)
     assert InvisibleMark(PAYLOAD)(frame) is frame
-
-
-def test_the_agreement_of_unmarked_frames_is_standard_normal() -> None:
-    """The false alarms are computed from this."""
-    image = cv2.cvtColor(read_image(sample()[0]), cv2.COLOR_RGB2GRAY)
-    found = waves_of(samples_of(image))
-    payloads = [Payload((0, 0, 0), number) for number in range(40)]
-    values = np.concatenate([agreement(found, pattern_of(encode(payload)))[::16, ::16].ravel() for payload in payloads])
-    assert values.mean() == pytest.approx(0, abs=0.05)
-    assert values.std() == pytest.approx(1, abs=0.05)
-    assert np.abs(values).max() < 5
-
-
-def test_payloads_differ_in_at_least_14_bits() -> None:
-    words = np.array([encode(Payload((v % 8, v % 32, 0), v * 40503 % 65536)) for v in range(500)])
-    differing = (64 - words @ words.T) / 2
-    assert np.sort(np.unique(differing))[1] >= 14
-
-
-def test_a_payload_is_read_from_unsure_values() -> None:
-    rng = np.random.default_rng(0)
-    right = 0
-    for number in range(100):
-        payload = Payload((number % 8, number % 32, number % 8), int(rng.integers(65536)))
-        right += decode(encode(payload) + rng.normal(0, 0.8, 64)) == payload  # a tenth of the bits are wrong
-    assert right >= 97
-
-
-@pytest.mark.parametrize(
-    ("version", "told"), [("0.1.0", (0, 1, 0)), ("2.40.9", (2, 31, 7)), ("1.2.0rc1", (1, 2, 0)), ("1.2", (1, 2, 0))]
-)
-def test_a_version_is_told_as_far_as_it_fits(version: str, told: tuple[int, int, int]) -> None:
-    payload = Payload.of(version, "0123" + 60 * "f")
-    assert (payload.version, payload.checkpoint) == (told, 0x0123)
-    assert decode(encode(payload)) == payload
