@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -80,18 +81,23 @@ def _whole_places(gray: np.ndarray) -> list[Place]:
 
 
 def _cropped_places(gray: np.ndarray) -> list[Place]:
-    """Return the likeliest places of a cropped frame."""
+    """Return the likeliest places of a cropped frame: of some of the sizes first, then around the best of these."""
     sides = range(_SMALLEST, GRID + 1, _STEP)
     found = [place for size in product(sides, sides) for place in _peaks(gray, size, _PEAKS)]
-    found.sort(key=lambda place: place.agreement, reverse=True)
-    return [_refined(gray, place.size) for place in found[:_CANDIDATES]]
+    found.sort(key=_agreement, reverse=True)
+    best_of = cache(lambda size: _peaks(gray, size, 1))
+    likely = dict.fromkeys(place.size for place in found[:_CANDIDATES])
+    return [max((place for size in _neighbours(each) for place in best_of(size)), key=_agreement) for each in likely]
 
 
-def _refined(gray: np.ndarray, size: Size) -> Place:
-    """Return the best place of a size and its neighbours."""
+def _neighbours(size: Size) -> Iterator[Size]:
+    """Return a size and those that differ by one sample."""
     heights, widths = ([max(side - 1, _SMALLEST), side, min(side + 1, GRID)] for side in size)
-    near = [place for each in product(heights, widths) for place in _peaks(gray, each, 1)]
-    return max(near, key=lambda place: place.agreement)
+    return product(heights, widths)
+
+
+def _agreement(place: Place) -> float:
+    return place.agreement
 
 
 def _peaks(gray: np.ndarray, size: Size, count: int) -> list[Place]:

@@ -82,8 +82,9 @@ def image_of(direction: np.ndarray, size: tuple[int, int], shift: tuple[float, f
 
 def coefficients_of(samples: np.ndarray) -> np.ndarray:
     """Return the waves found in samples of the grid, complex64 (M,), from float32 (GRID, GRID)."""
-    down, right = waves()
-    return np.asarray(np.fft.rfft2(samples)[down % GRID, right], np.complex64)
+    down, right = _phases(GRID)
+    row, column = _places()
+    return np.asarray((down.conj().T @ (samples @ right.conj()))[row, column])
 
 
 def shifted(coefficients: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
@@ -97,17 +98,43 @@ def agreement(coefficients: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
     For any picture made without knowledge of the key, a value is distributed like a standard normal variable.
     """
-    down, right = waves()
-    spectrum = np.zeros((2 * GRID, GRID + 1), np.complex64)
-    spectrum[down % (2 * GRID), right] = coefficients * _complex(direction).conj()
-    scale = 2 * GRID**2 * np.sqrt(len(direction)) / max(np.linalg.norm(coefficients), 1e-12)
-    return np.asarray(np.fft.irfft2(spectrum, (2 * GRID, 2 * GRID)) * scale)
+    down, right = _phases(2 * GRID)
+    spectrum = np.zeros((down.shape[1], right.shape[1]), np.complex64)
+    spectrum[_places()] = coefficients * _complex(direction).conj()
+    half = down @ spectrum
+    surface = np.hstack([half.real, half.imag]) @ np.hstack([right.real, -right.imag]).T
+    return np.asarray(surface * np.float32(_unit(direction, coefficients)))
 
 
 def projections(coefficients: np.ndarray) -> np.ndarray:
     """Return how well waves agree with each of the 65 directions, in the unit of `agreement`, float (65,)."""
     vector = np.concatenate([coefficients.real, coefficients.imag])
-    return np.asarray(directions() @ vector * (np.sqrt(len(vector)) / max(np.linalg.norm(vector), 1e-12)))
+    return np.asarray(directions() @ vector * _unit(vector, coefficients))
+
+
+def _unit(direction: np.ndarray, coefficients: np.ndarray) -> float:
+    """Return what makes a product with a direction standard normal, for waves that know nothing of the key."""
+    return float(np.sqrt(len(direction)) / max(np.linalg.norm(coefficients), 1e-12))
+
+
+@cache
+def _places() -> tuple[np.ndarray, np.ndarray]:
+    """Return where each wave stands in a table of the frequencies that occur, two int arrays (M,)."""
+    down, right = waves()
+    return np.unique(down, return_inverse=True)[1], np.unique(right, return_inverse=True)[1]
+
+
+@cache
+def _phases(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the frequencies that occur, as complex64 (count, frequencies) turns along a side of `count` samples.
+
+    They are so few that products with these matrices take less time than an FFT of all.
+    """
+    down, right = (
+        np.exp(2j * np.pi / count * np.outer(np.arange(count), np.unique(each))).astype(np.complex64)
+        for each in waves()
+    )
+    return down, right
 
 
 def _complex(direction: np.ndarray) -> np.ndarray:
