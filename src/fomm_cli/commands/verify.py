@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
 from fomm_cli.commands.shared import Commands, add_command, as_json, print_result
@@ -10,9 +11,12 @@ from fomm_cli.marks.options import VerifyJob
 from fomm_cli.options import from_namespace
 
 if TYPE_CHECKING:
+    from fomm_cli.marks.credentials import Credentials
+    from fomm_cli.marks.detect import Reading
     from fomm_cli.marks.verify import Verdict
 
 EXIT_UNREADABLE, EXIT_NOTHING_FOUND = 2, 3
+_RAREST = 1e-30  # chance of a false alarm that is told
 _NOTHING = "no mark was found, which proves nothing: marks can be removed, and other tools leave none or others"
 
 
@@ -41,17 +45,26 @@ def _report(verdict: Verdict) -> str:
     lines = [f"{verdict.path}: {f'synthetic: made with {_tool(verdict)}' if verdict.verdict == 'marked' else _NOTHING}"]
     if origin := verdict.metadata:
         lines.append(f"  metadata: fomm {origin.version}, checkpoint {origin.checkpoint_sha256[:16]}")
-    if credentials := verdict.credentials:
-        state = "valid" if credentials.valid else f"not valid ({', '.join(credentials.problems)})"
-        trust = "" if credentials.trusted or not credentials.valid else ", signer not on a trust list"
-        lines.append(f"  Content Credentials: {state}{trust}; by {credentials.tool}, signed by {credentials.signer}")
-    if mark := verdict.invisible:
-        whole = "" if mark.shown == (1, 1) else ", in a cropped frame"
-        lines.append(
-            f"  invisible mark: fomm {mark.payload}, checkpoint {mark.payload.checkpoint:04x}...{whole}; "
-            f"a chance of less than 1 in {1 / max(mark.false_alarm, 1e-30):.0e} to see this without a mark"
-        )
+    if verdict.credentials:
+        lines.append(f"  Content Credentials: {_credentials(verdict.credentials)}")
+    if verdict.invisible:
+        lines.append(f"  invisible mark: {_mark(verdict.invisible)}")
+    if verdict.problem:
+        lines.append(f"  invisible mark: not looked for. {verdict.problem}")
     return "\n".join(lines)
+
+
+def _credentials(found: Credentials) -> str:
+    state = "valid" if found.valid else f"not valid ({', '.join(found.problems)})"
+    trust = "" if found.trusted or not found.valid else ", signer not on a trust list"
+    return f"{state}{trust}; by {found.tool}, signed by {found.signer}"
+
+
+def _mark(found: Reading) -> str:
+    cropped = "" if found.shown == (1, 1) else ", in a cropped frame"
+    rarity = math.ceil(math.log10(max(found.false_alarm, _RAREST)))
+    checkpoint = f"checkpoint {found.payload.checkpoint:04x}..."
+    return f"fomm {found.payload}, {checkpoint}{cropped}; chance of a false alarm below 1e{rarity}"
 
 
 def _tool(verdict: Verdict) -> str:
