@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from fomm_cli.marks.code import Payload
-from fomm_cli.marks.detect import FALSE_ALARMS, detect
+from fomm_cli.marks.detect import FALSE_ALARMS, detect, search
 from fomm_cli.marks.watermark import SMALLEST_SIDE, InvisibleMark
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.bundled import sample
@@ -96,6 +97,23 @@ def test_nothing_is_found_where_there_is_no_mark(frames: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     for gray in (average(frames), rng.uniform(0, 255, (200, 300)), np.zeros((64, 64)), np.full((300, 200), 255.0)):
         assert detect(gray.astype(np.float32)) is None
+
+
+def test_the_chance_of_a_false_alarm_counts_all_that_was_tried(marked: np.ndarray) -> None:
+    whole = next(search(average(marked)))
+    *_, crop = search(average(cropped(marked, left=0.1)))
+    payloads, shifts, sizes = 2**27, (4 * 128) ** 2, 27**2
+    for reading, tried in ((whole, 2 * payloads * shifts), (crop, 2 * payloads * shifts * sizes)):
+        one = math.erfc(reading.score / math.sqrt(2)) / 2
+        assert math.log(reading.false_alarm) == pytest.approx(math.log(tried * one))
+
+
+def test_a_reading_that_chance_explains_is_no_mark(frames: np.ndarray) -> None:
+    readings = list(search(average(frames)))
+    assert len(readings) == 2
+    for reading in readings:
+        assert 4 < reading.score < 9
+        assert reading.false_alarm > FALSE_ALARMS
 
 
 def test_a_frame_too_small_for_the_waves_is_left_alone() -> None:
