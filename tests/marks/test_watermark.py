@@ -80,6 +80,13 @@ def test_the_mark_is_read_after(attack: str, marked: np.ndarray) -> None:
     assert reading.false_alarm < FALSE_ALARMS
 
 
+def test_a_dark_video_keeps_its_mark(frames: np.ndarray) -> None:
+    dark, mark = brightened(frames, 0.2), InvisibleMark(PAYLOAD)
+    reading = detect(average(encoded(np.stack([mark(frame) for frame in dark]), crf=30)))
+    assert reading is not None
+    assert reading.payload == PAYLOAD
+
+
 def test_the_size_of_a_crop_is_told(marked: np.ndarray) -> None:
     reading = detect(average(cropped(marked, left=0.12, bottom=0.06)))
     assert reading is not None

@@ -18,7 +18,7 @@ _LARGEST = 1.0  # standard deviation of the change where a frame is flat
 _GRID = 64  # places a side for which a strength is chosen
 _AROUND = 2.0  # halves of such a place; how far around it the frame is looked at
 _MASKING, _MOST_MASKING = 0.03, 2.0  # a standard deviation of 1 around a place hides 3 % more; never more than twice
-_DARK, _LEAST = 80, 0.3  # below this level the eye sees more: down to this factor at black
+_DARK, _LEAST = 40, 0.4  # below this level there is less to hide behind: down to this factor at black
 
 
 class InvisibleMark:
