@@ -123,7 +123,8 @@ def attacked(result: Path) -> dict[str, Any]:
     for name, attack in ATTACKS.items():
         reading = detect(average(attack(marked if name.startswith(FROM_LOSSLESS) else written)))
         scores[name] = reading.score if reading is not None and reading.payload == PAYLOAD else 0.0
-    return {"frames": len(frames), "psnr": min(map(psnr, frames, marked)), "scores": scores}
+    size = f"{frames.shape[2]}x{frames.shape[1]}"
+    return {"size": size, "frames": len(frames), "psnr": min(map(psnr, frames, marked)), "scores": scores}
 
 
 def unmarked(path: Path) -> dict[str, Any]:
@@ -166,12 +167,15 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def report_attacks(results: Sequence[dict[str, Any]]) -> None:
-    frames, lowest = min(result["frames"] for result in results), min(result["psnr"] for result in results)
-    say(f"{len(results)} results of {frames} frames and more, lowest PSNR of a frame {lowest:.2f} dB")
-    say("| attack | read | lowest score |\n| --- | --- | --- |")
+    sizes = {size: [each for each in results if each["size"] == size] for size in sorted({e["size"] for e in results})}
+    for size, group in sizes.items():
+        frames, lowest = min(each["frames"] for each in group), min(each["psnr"] for each in group)
+        say(f"{size}: {len(group)} results of {frames} frames and more, lowest PSNR of a frame {lowest:.1f} dB")
+    say("".join(f"| {name} " for name in ("read after", *sizes)) + "|\n" + "| --- " * (1 + len(sizes)) + "|")
     for name in ATTACKS:
-        scores = [result["scores"][name] for result in results]
-        say(f"| {name} | {sum(score > 0 for score in scores)} of {len(scores)} | {min(scores):.1f} |")
+        scores = [[each["scores"][name] for each in group] for group in sizes.values()]
+        cells = [f"{sum(score > 0 for score in each)} of {len(each)}, {min(each):.1f}" for each in scores]
+        say("".join(f"| {cell} " for cell in (name, *cells)) + "|")
 
 
 def report_unmarked(files: Sequence[dict[str, Any]]) -> None:
