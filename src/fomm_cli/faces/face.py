@@ -47,7 +47,7 @@ class FaceDetector(Protocol):
     """Finds the faces in an image.
 
     Attributes:
-        name: of the backend, as `--face_backend` spells it.
+        name: of the detector, as `--face_backend` spells it.
     """
 
     name: str
