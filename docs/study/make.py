@@ -31,11 +31,11 @@ def portraits(folder: Path) -> list[Path]:
     from matplotlib import cbook
 
     with cbook.get_sample_data("grace_hopper.jpg") as file:
-        pictures = {"collins": np.asarray(data.astronaut()), "hopper": np.asarray(Image.open(file))}
+        images = {"collins": np.asarray(data.astronaut()), "hopper": np.asarray(Image.open(file))}
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.png" for name in pictures]
-    for path, picture in zip(paths, pictures.values(), strict=True):
-        Image.fromarray(picture).save(path)
+    paths = [folder / f"{name}.png" for name in images]
+    for path, image in zip(paths, images.values(), strict=True):
+        Image.fromarray(image).save(path)
     return paths
 
 
@@ -43,7 +43,7 @@ def write_docs(study: Path, page: Path) -> None:
     """Put findings, charts and contact sheets of a finished study into the documentation."""
     done = Study.load(study / "study.json")
     found = findings(done)
-    pictures = page.with_suffix("")
+    images = page.with_suffix("")
     lines = [
         f"Driving video: {done.driving}, {done.frames} frames. Models: {', '.join(done.models)}.", "",
         "| the students found | here | figures | samples |", "|-|-|-|-|",
@@ -51,14 +51,14 @@ def write_docs(study: Path, page: Path) -> None:
         *(f"- {finding.text}." for finding in found if not finding.claim), "",
     ]  # fmt: skip
     for chart in sorted((study / "charts").glob("*.png")):
-        (pictures / chart.name).write_bytes(chart.read_bytes())
-        lines += [f"![points by {chart.stem}]({pictures.name}/{chart.name})", ""]
+        (images / chart.name).write_bytes(chart.read_bytes())
+        lines += [f"![points by {chart.stem}]({images.name}/{chart.name})", ""]
     for sheet in sorted((study / "sheets").glob("*.png")):
         if not sheet.stem.startswith("kind"):
             shown = without_driving(np.asarray(Image.open(sheet)))
             name = f"sheet-{sheet.stem}.jpg"
-            Image.fromarray(shown).reduce(2).save(pictures / name, quality=85)
-            lines += [f"![frames by {sheet.stem}]({pictures.name}/{name})", ""]
+            Image.fromarray(shown).reduce(2).save(images / name, quality=85)
+            lines += [f"![frames by {sheet.stem}]({images.name}/{name})", ""]
     text = page.read_text(encoding="utf-8")
     before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     page.write_text("\n".join([before, *lines, after]), encoding="utf-8")

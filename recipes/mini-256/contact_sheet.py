@@ -29,7 +29,7 @@ from fomm_cli.media.video.reader import open_clip
 from fomm_cli.training.dataset import find_videos
 
 SIDE = 256
-SHOWN = 144  # pixels of each picture on the sheet
+SHOWN = 144  # pixels of each image on the sheet
 FRAMES = 8
 STILLS = ("1.jpg", "52.jpg", "356.jpg", "640.jpg")  # One Million Impressions, CC BY-NC-SA 4.0
 
@@ -38,7 +38,7 @@ def main(folder: Path, checkpoint: Path, target: Path) -> None:
     """Animate, draw, save."""
     animator = Animator.load(checkpoint, device="cpu")
     with open_detector("mediapipe", landmarks=True) as detector:
-        portraits = [head(picture, detector) for picture in _pictures(folder)]
+        portraits = [head(image, detector) for image in _images(folder)]
         clips = _expressive(folder / "test", detector, len(portraits))
     rows = []
     for portrait, (frames, faces) in zip(portraits, clips, strict=True):
@@ -55,14 +55,14 @@ def hopper() -> np.ndarray:
     return np.asarray(Image.open(str(get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB"))
 
 
-def _pictures(folder: Path) -> list[np.ndarray]:
+def _images(folder: Path) -> list[np.ndarray]:
     return [np.asarray(data.astronaut()), hopper(), *(read_image(folder / "stills" / name) for name in STILLS)]
 
 
-def head(picture: np.ndarray, detector: FaceDetector) -> np.ndarray:
+def head(image: np.ndarray, detector: FaceDetector) -> np.ndarray:
     """The largest face as the model wants it, uint8 (256, 256, 3)."""
-    region = Region.square_around(head_square(detector.detect(picture)[0].box))
-    return fit_frame(region_of(picture, region), (SIDE, SIDE), "stretch")
+    region = Region.square_around(head_square(detector.detect(image)[0].box))
+    return fit_frame(region_of(image, region), (SIDE, SIDE), "stretch")
 
 
 def _expressive(folder: Path, detector: FaceDetector, count: int) -> list[tuple[list[np.ndarray], list[Face]]]:
@@ -92,7 +92,7 @@ def _expression(face: Face) -> tuple[float, float, float]:
 def _drawn(face: Face) -> np.ndarray:
     from mediapipe.tasks.python.vision import FaceLandmarksConnections as Lines
 
-    picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    image = np.full((SIDE, SIDE, 3), 255, np.uint8)
     marks = np.clip(np.asarray(face.landmarks).round().astype(int), 0, SIDE - 1)
     for connection in (
         *Lines.FACE_LANDMARKS_CONTOURS,
@@ -100,12 +100,12 @@ def _drawn(face: Face) -> np.ndarray:
         *Lines.FACE_LANDMARKS_RIGHT_IRIS,
     ):
         (x0, y0), (x1, y1) = marks[connection.start], marks[connection.end]
-        picture[line(y0, x0, y1, x1)] = 40
-    return picture
+        image[line(y0, x0, y1, x1)] = 40
+    return image
 
 
-def _shrunk(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).resize((SHOWN, SHOWN), Image.Resampling.LANCZOS))
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((SHOWN, SHOWN), Image.Resampling.LANCZOS))
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ def main(folder: Path, checkpoint: Path) -> None:
     still = fit_frame(source, (SIDE, SIDE), "stretch")
     results = animator.animate(source, driving)
     tiles = [np.concatenate((still, frame, result), axis=1) for frame, result in zip(driving, results, strict=True)]
-    pictures = [Image.fromarray(tile).resize((3 * SHOWN, SHOWN), Image.Resampling.LANCZOS) for tile in tiles]
-    pictures[0].save("docs/sample.webp", save_all=True, append_images=pictures[1:], duration=40, loop=0, quality=60)
+    images = [Image.fromarray(tile).resize((3 * SHOWN, SHOWN), Image.Resampling.LANCZOS) for tile in tiles]
+    images[0].save("docs/sample.webp", save_all=True, append_images=images[1:], duration=40, loop=0, quality=60)
 
 
 if __name__ == "__main__":

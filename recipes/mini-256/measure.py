@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--people", type=int, help="measure only so many")
     parser.add_argument("--json", type=Path, help="file to write")
-    parser.add_argument("--sheet", type=Path, help="picture to write")
+    parser.add_argument("--sheet", type=Path, help="image to write")
     arguments = parser.parse_args(argv)
     faces, perceptual = Faces.open(arguments.cache), load_perceptual(arguments.perceptual)
     chosen = samples(faces, arguments.people)
@@ -102,7 +102,7 @@ def rebuild(networks: Networks, faces: Faces, chosen: list[Sample]) -> np.ndarra
     """Rebuild the frames, uint8 (N, 256, 256, 3)."""
     results = []
     for sample in chosen:
-        source, driving = (faces.pictures(np.array([number])) for number in (sample.source, sample.driving))
+        source, driving = (faces.images(np.array([number])) for number in (sample.source, sample.driving))
         frame = networks.generator(source, networks.kp_detector(source), networks.kp_detector(driving))
         results.append((frame[0].permute(1, 2, 0) * 255).round().byte().numpy())
     return np.stack(results)
@@ -195,9 +195,9 @@ def _feature_distance(perceptual: PerceptualNetwork, ours: np.ndarray, true: np.
     return float(torch.stack(shares).mean())
 
 
-def _energy(picture: np.ndarray) -> float:
+def _energy(image: np.ndarray) -> float:
     """Mean squared gradient."""
-    grey = picture.mean(2)
+    grey = image.mean(2)
     return float(np.square(np.diff(grey, axis=0)).mean() + np.square(np.diff(grey, axis=1)).mean() + 1e-6)
 
 

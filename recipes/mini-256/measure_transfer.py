@@ -112,7 +112,7 @@ def _has_blob(result: np.ndarray, source: np.ndarray) -> bool:
     """Whether a connected region is beyond the range of the source's brightness."""
     import cv2
 
-    grey, known = (cv2.blur(picture.mean(2) / 255, (5, 5)) for picture in (result, source))
+    grey, known = (cv2.blur(image.mean(2) / 255, (5, 5)) for image in (result, source))
     beyond = (grey < known.min() - BEYOND) | (grey > known.max() + BEYOND)
     sizes = cv2.connectedComponentsWithStats(beyond.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
     return bool((sizes >= BLOB_PIXELS).any())

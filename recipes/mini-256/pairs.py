@@ -19,17 +19,17 @@ class Batch:
     """Frames of a step; frame 2 n and frame 2 n + 1 show the same person, and each is the other's driving frame.
 
     Attributes:
-        pictures: RGB in [0, 1], shape (2 B, 3, 256, 256).
+        images: RGB in [0, 1], shape (2 B, 3, 256, 256).
         landmarks: (2 B, 478, 2) in [-1, 1].
     """
 
-    pictures: Tensor
+    images: Tensor
     landmarks: Tensor
 
     def swapped(self) -> Batch:
         """The driving frame of each frame, in the order of the frames."""
-        order = torch.arange(len(self.pictures)) ^ 1
-        return Batch(self.pictures[order], self.landmarks[order])
+        order = torch.arange(len(self.images)) ^ 1
+        return Batch(self.images[order], self.landmarks[order])
 
 
 class Pairs:
@@ -48,15 +48,15 @@ class Pairs:
             torch.multinomial(self._often, pairs, replacement=True, generator=self._torch_random).numpy()
         ]
         both = np.stack((chosen, [self._partner(frame) for frame in chosen]), 1).ravel()
-        pictures, landmarks = self._faces.pictures(both), self._faces.landmarks[both]
+        images, landmarks = self._faces.images(both), self._faces.landmarks[both]
         if stills:
             portraits = self._random.choice(self._stills, stills)
-            moved = move_faces(self._faces.pictures(portraits), self._faces.landmarks[portraits], self._torch_random)
-            pictures, landmarks = torch.cat((pictures, moved.pictures)), torch.cat((landmarks, moved.landmarks))
-        mirrored = torch.rand(len(pictures) // 2, generator=self._torch_random).repeat_interleave(2) < 0.5
-        pictures = torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures)
+            moved = move_faces(self._faces.images(portraits), self._faces.landmarks[portraits], self._torch_random)
+            images, landmarks = torch.cat((images, moved.images)), torch.cat((landmarks, moved.landmarks))
+        mirrored = torch.rand(len(images) // 2, generator=self._torch_random).repeat_interleave(2) < 0.5
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         across = torch.tensor([-1.0, 1.0])
-        return Batch(pictures, torch.where(mirrored[:, None, None], landmarks * across, landmarks))
+        return Batch(images, torch.where(mirrored[:, None, None], landmarks * across, landmarks))
 
     def _partner(self, frame: int) -> int:
         """Another frame of the same clip, the likelier the more it differs."""
@@ -66,18 +66,18 @@ class Pairs:
         return int(self._random.choice(others, p=weights / weights.sum()))
 
 
-def move_faces(pictures: Tensor, landmarks: Tensor, random: torch.Generator) -> Batch:
+def move_faces(images: Tensor, landmarks: Tensor, random: torch.Generator) -> Batch:
     """Pair portraits with copies in which only the face moved, over a background that stands still.
 
     Args:
-        pictures: RGB in [0, 1], shape (B, 3, H, W).
+        images: RGB in [0, 1], shape (B, 3, H, W).
         landmarks: (B, 478, 2).
         random: the source of the movements.
 
     Returns:
         2 B frames: each portrait, then its copy.
     """
-    count, size = len(pictures), pictures.shape[2:]
+    count, size = len(images), images.shape[2:]
 
     def within(limit: float) -> Tensor:
         return limit * (2 * torch.rand(count, generator=random) - 1)
@@ -93,8 +93,8 @@ def move_faces(pictures: Tensor, landmarks: Tensor, random: torch.Generator) -> 
     back = (grid - (centre + shift)[:, None, None]).flatten(1, 2) @ torch.linalg.inv(linear).mT + centre[:, None]
     share = _face_share(copies, size).permute(0, 2, 3, 1)
     flow = grid + share * (back.view(count, *size, 2) - grid)
-    warped = F.grid_sample(pictures, flow, padding_mode="border", align_corners=True)
-    return Batch(torch.stack((pictures, warped), 1).flatten(0, 1), torch.stack((landmarks, copies), 1).flatten(0, 1))
+    warped = F.grid_sample(images, flow, padding_mode="border", align_corners=True)
+    return Batch(torch.stack((images, warped), 1).flatten(0, 1), torch.stack((landmarks, copies), 1).flatten(0, 1))
 
 
 def _face_share(landmarks: Tensor, size: torch.Size) -> Tensor:

@@ -25,9 +25,9 @@ class PatchDiscriminator(nn.Module):
         )
         self.score = spectral_norm(nn.Conv2d(_WIDTHS[-1], 1, 3, padding=1))
 
-    def forward(self, picture: Tensor) -> Judgement:
+    def forward(self, image: Tensor) -> Judgement:
         """Judge windows in RGB in [0, 1]."""
-        out, features = 2 * picture - 1, []
+        out, features = 2 * image - 1, []
         for block in self.blocks:
             out = F.leaky_relu(block(out), 0.2)
             features.append(out)

@@ -60,7 +60,7 @@ def wanted_keypoints(faces: Faces, teacher: KPDetector) -> KeyPoints:
     value, jacobian = targets(faces.landmarks)
     teacher.eval()
     parts = np.array_split(np.arange(len(value)), max(1, len(value) // 64))
-    found = KeyPoints.joined([teacher(faces.pictures(part)) for part in parts])
+    found = KeyPoints.joined([teacher(faces.images(part)) for part in parts])
     loose = slice(len(FEATURES), None)
     value[:, loose] = found.value[:, loose]
     jacobian[:, loose] = found.jacobian[:, loose] if found.jacobian is not None else jacobian[:, loose]
@@ -77,9 +77,9 @@ def teach(detector: KPDetector, faces: Faces, wanted: KeyPoints, minutes: float)
     report(detector, faces, wanted, unseen, "before")
     for step, seconds, _ in steps(optimizer, LEARNING_RATE, minutes):
         chosen = seen[torch.multinomial(often, FRAMES, replacement=True, generator=random).numpy()]
-        pictures, told = mirrored(faces.pictures(chosen), keypoints_at(wanted, chosen), random)
-        pictures, move = moved(tinted(pictures, random), random)
-        descend(optimizer, misplaced(detector.train()(pictures), move.keypoints(told), guidance=STEADY), GRADIENT_LIMIT)
+        images, told = mirrored(faces.images(chosen), keypoints_at(wanted, chosen), random)
+        images, move = moved(tinted(images, random), random)
+        descend(optimizer, misplaced(detector.train()(images), move.keypoints(told), guidance=STEADY), GRADIENT_LIMIT)
         if step % 200 == 0:
             report(detector, faces, wanted, unseen, f"step {step}, {seconds:.0f} s")
     report(detector, faces, wanted, unseen, "after")
@@ -96,7 +96,7 @@ def report(detector: KPDetector, faces: Faces, wanted: KeyPoints, chosen: np.nda
     """Log the mean distance in pixels on unseen people, and how the heights of eyes and lips follow the truth."""
     detector.eval()
     parts = np.array_split(chosen, max(1, len(chosen) // 32))
-    found, told = KeyPoints.joined([detector(faces.pictures(part)) for part in parts]), keypoints_at(wanted, chosen)
+    found, told = KeyPoints.joined([detector(faces.images(part)) for part in parts]), keypoints_at(wanted, chosen)
     distance = (found.value - told.value).norm(dim=-1).mean(0) * 255 / 2
     heights = [_fit(*_heights(found, told, slice(first, first + 2), faces.clips[chosen])) for first in (0, 7)]
     logger.info(

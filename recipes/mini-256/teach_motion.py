@@ -4,10 +4,10 @@ python recipes/mini-256/teach_motion.py .faces recipes/mini-256/mini-128.yaml mo
 
 The paper finds keypoints and motion without being told any, which takes days on a GPU. On a CPU we show the networks
 MediaPipe's landmarks: a keypoint is the mean of a few of them, its Jacobian the affine map that takes them from
-their mean places in the data to the picture, and the flow at every landmark of a driving frame has to lead to the
+their mean places in the data to the image, and the flow at every landmark of a driving frame has to lead to the
 same landmark of the source. A few more keypoints are only placed around the face at first; where they help most they
 find out as the paper has it: the warped source is to look like the driving frame, and keypoints have to move with the
-picture. Needs mediapipe.
+image. Needs mediapipe.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def write_checkpoint(networks: Networks, config: Config, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """Pictures with faces.
+    """Images with faces.
 
     Attributes:
         frames: uint8 (N, 128, 128, 3).
@@ -163,7 +163,7 @@ class Data:
     clips: np.ndarray
     held_out: np.ndarray
 
-    def pictures(self, chosen: np.ndarray) -> Tensor:
+    def images(self, chosen: np.ndarray) -> Tensor:
         """RGB in [0, 1], shape (B, 3, 128, 128)."""
         return torch.from_numpy(self.frames[chosen]).permute(0, 3, 1, 2).float() / 255
 
@@ -182,10 +182,10 @@ def collect(folder: Path, cache: Path) -> None:
         for part in ("train", "test", "stills"):
             for path in find_videos(folder / part):
                 number += 1
-                for picture in _some_frames(path):
-                    faces = detector.detect(picture)
+                for image in _some_frames(path):
+                    faces = detector.detect(image)
                     if faces and faces[0].landmarks is not None:
-                        frames.append(fit_frame(picture, (SIDE, SIDE), "stretch"))
+                        frames.append(fit_frame(image, (SIDE, SIDE), "stretch"))
                         landmarks.append(2 * (faces[0].landmarks - 0.5) / (FULL_SIDE - 1) - 1)
                         clips.append(number)
                         held_out.append(part == "test")
@@ -246,9 +246,9 @@ def teach_keypoints(detector: KPDetector, data: Data, minutes: float) -> None:
     often = 0.3 + expressions(data.landmarks[seen])  # most frames of most people show half-open eyes, closed mouths
     for step, seconds, _ in steps(optimizer, LEARNING_RATE, minutes):
         chosen = seen[torch.multinomial(often, 2 * PAIRS, generator=random).numpy()]
-        pictures, wanted = mirrored(data.pictures(chosen), KeyPoints(value[chosen], jacobian[chosen]), random)
-        pictures, move = moved(tinted(pictures, random), random)
-        loss = misplaced(detector.train()(pictures), move.keypoints(wanted), guidance=0.3)
+        images, wanted = mirrored(data.images(chosen), KeyPoints(value[chosen], jacobian[chosen]), random)
+        images, move = moved(tinted(images, random), random)
+        loss = misplaced(detector.train()(images), move.keypoints(wanted), guidance=0.3)
         descend(optimizer, loss, GRADIENT_LIMIT)
         if step % 100 == 0:
             _report_keypoints(detector.eval(), data, value, jacobian, unseen, step, seconds)
@@ -276,7 +276,7 @@ def _report_keypoints(
     detector: KPDetector, data: Data, value: Tensor, jacobian: Tensor, unseen: np.ndarray, step: int, seconds: float
 ) -> None:
     parts = np.array_split(unseen, max(1, len(unseen) // 32))
-    found = KeyPoints.joined([detector(data.pictures(part)) for part in parts])
+    found = KeyPoints.joined([detector(data.images(part)) for part in parts])
     distance = (found.value - value[unseen]).norm(dim=-1).mean(0) * FULL_SIDE / 2
     logger.info(
         "keypoints, step %d, %.0f s: %.2f pixels off on unseen people; each %s; correlation of heights %s",
@@ -303,17 +303,17 @@ def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
         guidance = 0.3 * max(0.0, 1 - done / GUIDED)
         chosen = partners.seen[torch.multinomial(often, PAIRS, generator=random).numpy()]
         both = np.concatenate(partners.pairs(chosen, random))
-        pictures, marks, wanted = data.pictures(both), data.landmarks[both], KeyPoints(value[both], jacobian[both])
+        images, marks, wanted = data.images(both), data.landmarks[both], KeyPoints(value[both], jacobian[both])
         still = torch.rand(PAIRS, generator=random).repeat(2) < 0.6  # so that the background learns to stay
-        pictures, move = moved(pictures, random, still=still)
+        images, move = moved(images, random, still=still)
         marks, wanted = move.points(marks), move.keypoints(wanted)
-        again, further = moved(tinted(pictures[PAIRS:], random), random)
-        found = detector.train()(torch.cat((pictures, again)))
+        again, further = moved(tinted(images[PAIRS:], random), random)
+        found = detector.train()(torch.cat((images, again)))
         told = KeyPoints.joined([wanted, further.keypoints(wanted[PAIRS:])])
         astray = misplaced(found, told, guidance=guidance)
         unsteady = _unsteady(found[2 * PAIRS :], further.keypoints(found[PAIRS : 2 * PAIRS]))
-        flow = _flow(network.train(), pictures[:PAIRS], found[:PAIRS], found[PAIRS : 2 * PAIRS])
-        errors = flow_errors(flow, pictures, marks)
+        flow = _flow(network.train(), images[:PAIRS], found[:PAIRS], found[PAIRS : 2 * PAIRS])
+        errors = flow_errors(flow, images, marks)
         loss = 0.5 * astray + unsteady + 20 * errors.landmarks + 20 * errors.gaps + 8 * errors.colours
         descend(optimizer, loss, GRADIENT_LIMIT)
         if step % 100 == 0:
@@ -324,7 +324,7 @@ def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
 
 
 def _unsteady(found: KeyPoints, moved: KeyPoints) -> Tensor:
-    """How far the loose keypoints do not move with the picture (equivariance, eq. 9 and 10 of the paper)."""
+    """How far the loose keypoints do not move with the image (equivariance, eq. 9 and 10 of the paper)."""
     loose = slice(len(FEATURES), None)
     off = (found.value - moved.value)[:, loose].abs().mean()
     bent = (found.jacobian - moved.jacobian)[:, loose].abs().mean()
@@ -353,12 +353,12 @@ class _FlowErrors:
     opened: tuple[Tensor, Tensor]
 
 
-def flow_errors(flow: Tensor, pictures: Tensor, marks: Tensor) -> _FlowErrors:
+def flow_errors(flow: Tensor, images: Tensor, marks: Tensor) -> _FlowErrors:
     """Compare a flow (B, 2, h, w) with what is known.
 
     Args:
         flow: from driving frames to sources.
-        pictures: sources, then driving frames, shape (2 B, 3, H, W).
+        images: sources, then driving frames, shape (2 B, 3, H, W).
         marks: their landmarks, shape (2 B, N, 2).
     """
     half = len(flow)
@@ -366,9 +366,9 @@ def flow_errors(flow: Tensor, pictures: Tensor, marks: Tensor) -> _FlowErrors:
     off = (at_marks - marks[:half]).abs().mean((0, 2))
     upper, lower = ([gap[side] for gap in GAPS] for side in (0, 1))
     found, true = (points[:, lower] - points[:, upper] for points in (at_marks, marks[:half]))
-    grid = F.interpolate(flow, size=pictures.shape[2:], mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-    warped = F.grid_sample(pictures[:half], grid, padding_mode="border", align_corners=True)
-    difference = warped - pictures[half:]
+    grid = F.interpolate(flow, size=images.shape[2:], mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+    warped = F.grid_sample(images[:half], grid, padding_mode="border", align_corners=True)
+    difference = warped - images[half:]
     colours = [F.avg_pool2d(difference, size).abs().mean() for size in (1, 2, 4, 8)]
     inside = (marks[half:, lower] - marks[half:, upper])[..., 1]
     return _FlowErrors(
@@ -390,13 +390,13 @@ def _emphasis(like: Tensor) -> Tensor:
 def report_motion(networks: Networks, data: Data, pairs: Pairs, step: int, seconds: float) -> None:
     """Say how well the flow finds what moved in pairs of frames."""
     both = np.concatenate(pairs)
-    pictures, marks = data.pictures(both), data.landmarks[both]
-    found = KeyPoints.joined([networks.kp_detector(part) for part in pictures.split(32)])
+    images, marks = data.images(both), data.landmarks[both]
+    found = KeyPoints.joined([networks.kp_detector(part) for part in images.split(32)])
     half, network = len(pairs[0]), networks.generator.dense_motion_network.eval()
-    flow = _flow(network, pictures[:half], found[:half], found[half:])
-    errors = flow_errors(flow, pictures, marks)
+    flow = _flow(network, images[:half], found[:half], found[half:])
+    errors = flow_errors(flow, images, marks)
     still = flow_errors(
-        coordinate_grid(flow.shape[2], flow.shape[3], flow).permute(2, 0, 1).expand_as(flow), pictures, marks
+        coordinate_grid(flow.shape[2], flow.shape[3], flow).permute(2, 0, 1).expand_as(flow), images, marks
     )
     eyes, mouth = (
         np.polyfit(errors.opened[1][:, gaps].flatten().numpy(), errors.opened[0][:, gaps].flatten().numpy(), 1)[0]
@@ -477,13 +477,13 @@ class Move:
         return KeyPoints(self.points(points.value), self.linear[:, None] @ points.jacobian)
 
 
-def mirrored(pictures: Tensor, wanted: KeyPoints, random: torch.Generator) -> tuple[Tensor, KeyPoints]:
-    """Mirror half of the pictures (B, 3, H, W) with their keypoints."""
-    flipped = torch.rand(len(pictures), generator=random) < 0.5
+def mirrored(images: Tensor, wanted: KeyPoints, random: torch.Generator) -> tuple[Tensor, KeyPoints]:
+    """Mirror half of the images (B, 3, H, W) with their keypoints."""
+    flipped = torch.rand(len(images), generator=random) < 0.5
     across = torch.tensor([-1.0, 1.0])
     turned = wanted.jacobian[:, MIRROR] * across[:, None] * across  # flipped before and after
     return (
-        torch.where(flipped[:, None, None, None], pictures.flip(3), pictures),
+        torch.where(flipped[:, None, None, None], images.flip(3), images),
         KeyPoints(
             torch.where(flipped[:, None, None], wanted.value[:, MIRROR] * across, wanted.value),
             torch.where(flipped[:, None, None, None], turned, wanted.jacobian),
@@ -491,9 +491,9 @@ def mirrored(pictures: Tensor, wanted: KeyPoints, random: torch.Generator) -> tu
     )
 
 
-def moved(pictures: Tensor, random: torch.Generator, *, still: Tensor | None = None) -> tuple[Tensor, Move]:
-    """Scale, turn and shift pictures (B, 3, H, W), each in its own way; those that are `still` (B,) not at all."""
-    count = len(pictures)
+def moved(images: Tensor, random: torch.Generator, *, still: Tensor | None = None) -> tuple[Tensor, Move]:
+    """Scale, turn and shift images (B, 3, H, W), each in its own way; those that are `still` (B,) not at all."""
+    count = len(images)
     much = torch.ones(count) if still is None else 0.5 * ~still
 
     def within(limit: float) -> Tensor:
@@ -505,17 +505,17 @@ def moved(pictures: Tensor, random: torch.Generator, *, still: Tensor | None = N
     shift = torch.stack((within(0.2), within(0.2)), -1)
     inverse = torch.linalg.inv(linear)
     affine = torch.cat((inverse, -(inverse @ shift[..., None])), -1)
-    grid = F.affine_grid(affine, list(pictures.shape), align_corners=True)
-    moved = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=True)
+    grid = F.affine_grid(affine, list(images.shape), align_corners=True)
+    moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=True)
     return moved, Move(linear, shift)
 
 
-def tinted(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Change brightness, contrast and tint of pictures (B, 3, H, W)."""
-    gain = 0.7 + 0.6 * torch.rand(len(pictures), 1, generator=random)
-    lift = 0.2 * torch.rand(len(pictures), 1, generator=random) - 0.1
-    tint = 0.95 + 0.1 * torch.rand(len(pictures), 3, generator=random)
-    return (pictures * (gain * tint)[..., None, None] + lift[..., None, None]).clamp(0, 1)
+def tinted(images: Tensor, random: torch.Generator) -> Tensor:
+    """Change brightness, contrast and tint of images (B, 3, H, W)."""
+    gain = 0.7 + 0.6 * torch.rand(len(images), 1, generator=random)
+    lift = 0.2 * torch.rand(len(images), 1, generator=random) - 0.1
+    tint = 0.95 + 0.1 * torch.rand(len(images), 3, generator=random)
+    return (images * (gain * tint)[..., None, None] + lift[..., None, None]).clamp(0, 1)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ torchrun --nproc_per_node 2 recipes/mini-256/teach_painting.py \
     .faces recipes/mini-256/mini-128.yaml in.pth.tar out.pth.tar
 
 As `fomm train`, but the landmarks go on telling where the flow has to lead, and eyes and mouths count more than the
-rest of a picture: they are small, and what one looks at. The keypoints stand still. Processes share the gradients.
+rest of an image: they are small, and what one looks at. The keypoints stand still. Processes share the gradients.
 """
 
 from __future__ import annotations
@@ -86,21 +86,21 @@ def teach_painting(networks: Networks, data: Data, perceptual: PerceptualNetwork
         chosen = partners.seen[torch.multinomial(often, PAIRS, generator=random).numpy()]
         both = np.concatenate(partners.pairs(chosen, random))
         still = torch.rand(PAIRS, generator=random).repeat(2) < STILL
-        pictures, move = moved(data.pictures(both), random, still=still)
+        images, move = moved(data.images(both), random, still=still)
         marks = move.points(data.landmarks[both])
         generator.train()
-        descend(optimizer, _loss(networks, perceptual, pictures, marks), GRADIENT_LIMIT)
+        descend(optimizer, _loss(networks, perceptual, images, marks), GRADIENT_LIMIT)
         if step % 50 == 0:
             report_motion(networks, data, fixed, step, seconds)
             _report_painting(networks, data, fixed)
     generator.eval()
 
 
-def _loss(networks: Networks, perceptual: PerceptualNetwork, pictures: Tensor, marks: Tensor) -> Tensor:
-    generator, half = networks.generator, len(pictures) // 2
-    source, driving = pictures[:half], pictures[half:]
+def _loss(networks: Networks, perceptual: PerceptualNetwork, images: Tensor, marks: Tensor) -> Tensor:
+    generator, half = networks.generator, len(images) // 2
+    source, driving = images[:half], images[half:]
     with torch.no_grad():
-        found: KeyPoints = networks.kp_detector(pictures)
+        found: KeyPoints = networks.kp_detector(images)
         wanted = perceptual(F.avg_pool2d(driving, 2))
     encoded = generator.encode(source)
     motion = generator.motion(encoded, found[:half], found[half:])
@@ -108,7 +108,7 @@ def _loss(networks: Networks, perceptual: PerceptualNetwork, pictures: Tensor, m
     colours = ((painted - driving).abs() * _interest(marks[half:], driving)).mean()
     features = zip(WEIGHTS, perceptual(F.avg_pool2d(painted, 2)), wanted, strict=False)
     likeness = torch.stack([weight * F.l1_loss(one, other) for weight, one, other in features]).sum()
-    errors = flow_errors(motion.deformation.permute(0, 3, 1, 2), pictures, marks)
+    errors = flow_errors(motion.deformation.permute(0, 3, 1, 2), images, marks)
     return 500 * colours + likeness + 800 * errors.landmarks + 1200 * errors.gaps
 
 
@@ -123,10 +123,10 @@ def _report_painting(networks: Networks, data: Data, pairs: tuple[np.ndarray, np
     generator = networks.generator.eval()
     rows = []
     for source, driving in zip(*(part[::4] for part in pairs), strict=True):
-        picture, wanted = (data.pictures(np.array([number])) for number in (source, driving))
-        encoded = generator.encode(picture)
-        motion = generator.motion(encoded, networks.kp_detector(picture), networks.kp_detector(wanted))
-        results = (generator.decode(encoded, motion), generator.warp(picture, motion), picture)
+        image, wanted = (data.images(np.array([number])) for number in (source, driving))
+        encoded = generator.encode(image)
+        motion = generator.motion(encoded, networks.kp_detector(image), networks.kp_detector(wanted))
+        results = (generator.decode(encoded, motion), generator.warp(image, motion), image)
         rows.append([float((result - wanted).abs().mean()) for result in results])
     painted, warped, copied = np.mean(rows, axis=0)
     logger.info("painting: L1 %.4f, warped %.4f, copied %.4f, ratio %.3f", painted, warped, copied, painted / copied)

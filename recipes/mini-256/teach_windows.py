@@ -255,15 +255,15 @@ def _step(run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, *
     kinds: tuple[Kind, ...] = ("any",) if run.step % ANYWHERE == 0 else ("mouth", "eyes")
     with torch.autocast(run.device.type, torch.bfloat16):
         with torch.no_grad(), torch.autocast(run.device.type, enabled=False):
-            found: KeyPoints = run.networks.kp_detector(sources.pictures)
-            encoded = generator.encode(sources.pictures)  # its layers are good, and the rest needs the time more
+            found: KeyPoints = run.networks.kp_detector(sources.images)
+            encoded = generator.encode(sources.images)  # its layers are good, and the rest needs the time more
         motion = generator.motion(encoded, found, _swapped(found))
         losses = _motion_losses(motion, sources, driving, mask_mouths=late)
         prepared = prepare(generator, encoded, motion)
         seen: list[tuple[Tensor, Tensor]] = []
         for kind in kinds:
             windows = place(kind, driving.landmarks.cpu(), SIDE, random)
-            painted, wanted = decode(generator, prepared, windows), windows.of(driving.pictures, SIDE)
+            painted, wanted = decode(generator, prepared, windows), windows.of(driving.images, SIDE)
             losses |= _window_losses(kind, painted, wanted, likeness)
             if kind != "any":
                 seen.append((painted, wanted))
@@ -282,7 +282,7 @@ def _step(run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, *
 
 def _moved_to(batch: Batch, device: torch.device) -> Batch:
     return Batch(
-        batch.pictures.to(device, memory_format=torch.channels_last),
+        batch.images.to(device, memory_format=torch.channels_last),
         batch.landmarks.to(device),
     )
 
@@ -302,7 +302,7 @@ def _window_losses(kind: Kind, painted: Tensor, wanted: Tensor, likeness: Likene
 def _motion_losses(motion: DenseMotion, sources: Batch, driving: Batch, *, mask_mouths: bool) -> dict[str, Tensor]:
     """What is wrong with the flow: at landmarks, in gaps, in colours, and where nothing moves."""
     flow = motion.deformation.permute(0, 3, 1, 2)
-    small = [F.avg_pool2d(batch.pictures, 2) for batch in (sources, driving)]
+    small = [F.avg_pool2d(batch.images, 2) for batch in (sources, driving)]
     errors = flow_errors(flow, torch.cat(small), torch.cat((sources.landmarks, driving.landmarks)))
     equal = _equal(small[0], small[1], flow.shape[2])
     identity = coordinate_grid(flow.shape[2], flow.shape[3], flow).permute(2, 0, 1)
@@ -319,7 +319,7 @@ def _motion_losses(motion: DenseMotion, sources: Batch, driving: Batch, *, mask_
 
 
 def _equal(one: Tensor, other: Tensor, side: int) -> Tensor:
-    """Where two pictures are the same and stay so around, shape (B, 1, side, side)."""
+    """Where two images are the same and stay so around, shape (B, 1, side, side)."""
     differing = (one - other).abs().mean(1, keepdim=True)
     spread = F.max_pool2d(F.avg_pool2d(differing, 4), 5, stride=1, padding=2)
     return F.interpolate((spread < EQUAL).float(), size=(side, side))

@@ -48,7 +48,7 @@ class Faces:
         """Numbers of the frames of one of `collect.PARTS`."""
         return np.flatnonzero(self.parts == PARTS.index(part))
 
-    def pictures(self, chosen: np.ndarray) -> Tensor:
+    def images(self, chosen: np.ndarray) -> Tensor:
         """Read frames as RGB in [0, 1], shape (B, 3, 256, 256)."""
         return torch.from_numpy(self.frames[chosen]).permute(0, 3, 1, 2).float() / 255
 

@@ -36,21 +36,21 @@ class Windows:
     height: int
     width: int
 
-    def of(self, picture: Tensor, side: int) -> Tensor:
-        """Cut the windows out of pictures or maps (B, C, h, w) of frames whose side is `side` pixels."""
-        shrunk = side // picture.shape[2]
+    def of(self, image: Tensor, side: int) -> Tensor:
+        """Cut the windows out of images or maps (B, C, h, w) of frames whose side is `side` pixels."""
+        shrunk = side // image.shape[2]
         places = [(top // shrunk, left // shrunk) for top, left in zip(self.tops, self.lefts, strict=True)]
-        cut: Tensor = _Cut.apply(picture, places, self.height // shrunk, self.width // shrunk)
+        cut: Tensor = _Cut.apply(image, places, self.height // shrunk, self.width // shrunk)
         return cut
 
 
 class _Cut(torch.autograd.Function):
-    """Cut one window out of each picture; torch's own slices would each fill a whole gradient with zeros."""
+    """Cut one window out of each image; torch's own slices would each fill a whole gradient with zeros."""
 
     @staticmethod
-    def forward(ctx: Any, picture: Tensor, places: list[tuple[int, int]], height: int, width: int) -> Tensor:
-        ctx.shape, ctx.places = picture.shape, places
-        return torch.stack([one[:, y : y + height, x : x + width] for one, (y, x) in zip(picture, places, strict=True)])
+    def forward(ctx: Any, image: Tensor, places: list[tuple[int, int]], height: int, width: int) -> Tensor:
+        ctx.shape, ctx.places = image.shape, places
+        return torch.stack([one[:, y : y + height, x : x + width] for one, (y, x) in zip(image, places, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -114,10 +114,10 @@ def decode(generator: Generator, prepared: Prepared, windows: Windows) -> Tensor
         if index == 0 and motion.hints is not None:
             warped = warped + windows.of(_hints(generator, motion, 1, level), side)
         out = torch.cat((block(out), warped.to(out.dtype)), dim=1)
-    picture = _warped(generator, source.skips[0], motion, windows, side)
-    logits = torch.logit(picture.float(), LOGIT_MARGIN)
+    image = _warped(generator, source.skips[0], motion, windows, side)
+    logits = torch.logit(image.float(), LOGIT_MARGIN)
     visible = windows.of(_resized(motion.occlusion_map, source.skips[0]), side)
-    last = generator.final(torch.cat((out, (picture * visible).to(out.dtype)), dim=1))
+    last = generator.final(torch.cat((out, (image * visible).to(out.dtype)), dim=1))
     return torch.sigmoid(last.float() + logits * visible)
 
 
@@ -136,8 +136,8 @@ def _hints(generator: Generator, motion: DenseMotion, index: int, like: Tensor) 
     return hints
 
 
-def _warped(generator: Generator, picture: Tensor, motion: DenseMotion, windows: Windows, side: int) -> Tensor:
-    """Warp only what the windows need of pictures or maps (B, C, h, w)."""
-    flow = resize_flow(motion.deformation, *picture.shape[2:], align_corners=True).permute(0, 3, 1, 2)
+def _warped(generator: Generator, image: Tensor, motion: DenseMotion, windows: Windows, side: int) -> Tensor:
+    """Warp only what the windows need of images or maps (B, C, h, w)."""
+    flow = resize_flow(motion.deformation, *image.shape[2:], align_corners=True).permute(0, 3, 1, 2)
     flow = windows.of(flow, side).permute(0, 2, 3, 1)
-    return warp(picture, flow, align_corners=generator.align_corners, padding=generator.padding)
+    return warp(image, flow, align_corners=generator.align_corners, padding=generator.padding)
