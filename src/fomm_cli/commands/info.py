@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fomm_cli.commands.shared import Commands, add_command, print_result
+from fomm_cli.extras import EXTRAS
 from fomm_cli.version import __version__
 
 PACKAGES = (
     *("torch", "numpy", "scipy", "scikit-image", "imageio", "imageio-ffmpeg", "av", "pillow"),
     *("pyyaml", "pydantic", "safetensors", "tqdm", "face-alignment"),
 )
-OPTIONAL = {
-    "onnxruntime": "onnx onnxruntime onnxscript",
-    "openvino": "openvino nncf",
-}
-"""Packages of the other engines, and what to type for them."""
+OPTIONAL = {"onnxruntime": "onnx", "openvino": "openvino", "mediapipe": "faces"}
+"""Optional packages, and the extra of each."""
 
 
 def add_to(commands: Commands) -> None:
@@ -53,7 +51,7 @@ def _facts() -> Iterator[tuple[str, object]]:
     for package in PACKAGES:
         yield package, _version(package)
     for package, extra in OPTIONAL.items():
-        yield package, _version(package, absent=f"not installed: pip install {extra}")
+        yield package, _version(package, absent=f"not installed: pip install {' '.join(EXTRAS[extra])}")
     yield "CUDA", _cuda()
     yield "Apple GPU", "available" if torch.backends.mps.is_available() else "none"
     yield "bf16 in hardware", ", ".join(name for name in ("cpu", "cuda") if _computes_bf16(name)) or "no"
@@ -105,7 +103,6 @@ def _landmark_weights() -> Iterator[tuple[str, str]]:
     from fomm_cli.faces.detectors.mediapipe import MODEL
     from fomm_cli.files.cache import cache_folder
 
-    yield "mediapipe", _version("mediapipe", absent="not installed: pip install mediapipe")
     yield MODEL, _presence(cache_folder() / MODEL, absent="not downloaded yet; MediaPipe does it on first use")
     for name in WEIGHTS:
         yield name, _presence(weights_path(name), absent="not downloaded yet; --find_best_frame does it on first use")
