@@ -44,6 +44,7 @@ class Option:
         metavar: the placeholder of the value.
         group: title of the section of `--help`.
         parse: turns text into a value, where the type alone does not say how; raises ValueError.
+        merge: joins an earlier and a later value of a flag that is given twice; raises ValueError. None takes the last.
         low: least value of a number.
         high: greatest value of a number.
         above: the number must be greater than this.
@@ -61,6 +62,7 @@ class Option:
     metavar: str | None = None
     group: str | None = None
     parse: Callable[[str], Any] | None = None
+    merge: Callable[[Any, Any], Any] | None = None
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -191,7 +193,25 @@ def _type_of(hint: Any, option: Option) -> dict[str, Any]:
         read = inner if inner in (int, float, Path) else str
     if _is_list(kinds[0]):
         return {"type": read, "nargs": "+", "action": "extend"}
+    if option.merge is not None:
+        return {"type": read, "action": _merging(option.merge)}
     return {"type": read} if option.bare is None else {"type": read, "nargs": "?", "const": option.bare}
+
+
+def _merging(merge: Callable[[Any, Any], Any]) -> type[argparse.Action]:
+    """Return an action that joins the values of a flag that is given several times."""
+
+    class Merging(argparse.Action):
+        def __call__(
+            self, _parser: object, namespace: argparse.Namespace, values: object, _flag: object = None
+        ) -> None:
+            earlier = getattr(namespace, self.dest)
+            try:
+                setattr(namespace, self.dest, values if earlier is None else merge(earlier, values))
+            except ValueError as error:
+                raise argparse.ArgumentError(self, str(error)) from error
+
+    return Merging
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

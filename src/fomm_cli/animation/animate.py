@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from fomm_cli.animation.animation import Animation
+from fomm_cli.animation.animation import AnimatedFrame, Animation
 from fomm_cli.animation.animator import REHEARSAL, Animator
-from fomm_cli.animation.autocrop import choose_source_crop
+from fomm_cli.animation.autocrop import choose_source_crop, find_group
 from fomm_cli.animation.best_frame import PointDetector, find_best_frame, landmark_detector
 from fomm_cli.animation.driving import KEYPOINTS, Driving, open_driving
 from fomm_cli.animation.enlarge import Enlarged, enlarged
+from fomm_cli.animation.group import Driver, GroupMember, animate_group, paste_of
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.animation.publish import provenance, publish, result_views
-from fomm_cli.animation.template import MotionTemplate, check_options, open_footage_of
+from fomm_cli.animation.publish import View, provenance, publish, result_views, shown
+from fomm_cli.animation.template import MotionTemplate, check_options, is_motion, open_footage_of
 from fomm_cli.animation.transfer import Smoother
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.options import FaceGroup
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.files.kind import identify
 from fomm_cli.geometry import Region
@@ -95,13 +97,10 @@ def animate_with(
 ) -> AnimateResult:
     """Animate with a model and a driving video that are open, and may serve other jobs too."""
     began = time.perf_counter()
-    source = prepare_source(job, animator, files.image)
-    initial = choose_initial(job, animator, driving, source, progress)
-    animation = start(job, animator, driving, source, initial)
-    views = result_views(job, files.target, files.image, source.image, source.crop, animation, animator.config)
-    frames = prefetch(animation.frames(driving.batches()), depth=2 * animator.batch_size)
-    made_by = provenance(job, animator, initial)
-    published = publish(job, views, frames, files.footage, made_by, animator.checkpoint_sha256, progress)
+    prepare = _group if isinstance(job.face, FaceGroup) else _one_face
+    scene = prepare(job, animator, driving, files, progress)
+    made_by = provenance(job, animator, scene.initial)
+    published = publish(job, scene.views, scene.frames, files.footage, made_by, animator.checkpoint_sha256, progress)
     return AnimateResult(
         path=files.target.shown,
         frames=published.frames,
@@ -113,11 +112,93 @@ def animate_with(
         engine=animator.engine.name,
         precision=animator.engine.precision,
         checkpoint_sha256=animator.checkpoint_sha256,
-        best_frame=initial,
-        visualization=views[1][0].shown if job.visualize else None,
-        source_crop=str(source.crop) if source.crop else None,
+        best_frame=scene.initial,
+        visualization=scene.views[1][0].shown if job.visualize else None,
+        source_crop=scene.source_crop,
         driving_crop=str(driving.crop) if driving.crop else None,
     )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """An animation that is ready to be published.
+
+    Attributes:
+        frames: of the result.
+        views: the files to write, and what each shows.
+        initial: index of the initial driving frame.
+        source_crop: the part of the source that is animated, in words; None for all of it.
+    """
+
+    frames: Generator[AnimatedFrame, None, None]
+    views: list[tuple[Target, View]]
+    initial: int
+    source_crop: str | None
+
+
+def _one_face(job: AnimateJob, animator: Animator, driving: Driving, files: Files, progress: Progress) -> _Scene:
+    source = prepare_source(job, animator, files.image)
+    initial = choose_initial(job, animator, driving, source, progress)
+    animation = start(job, animator, driving, source, initial)
+    views = result_views(job, files.target, files.image, source.image, source.crop, animation, animator.config)
+    frames = prefetch(animation.frames(driving.batches()), depth=2 * animator.batch_size)
+    return _Scene(frames, views, initial, str(source.crop) if source.crop else None)
+
+
+def _group(job: AnimateJob, animator: Animator, driving: Driving, files: Files, progress: Progress) -> _Scene:
+    if not isinstance(job.face, FaceGroup):
+        raise TypeError("one face is no group")
+    faces = find_group(job, job.face, animator.config, str(animator.device), files.image)
+    leads = {job.driving_video: _Lead(job, driving, None)}
+    for path, footage in files.drivers.items():
+        leads[path] = _Lead.open(_driver_job(job, path, files.footage.info.rate), animator, footage, progress)
+    of_face = dict(job.face.drivers)
+    members: list[GroupMember] = []
+    for face in reversed(faces):  # larger ones are in front
+        if face.crop is not None:
+            lead = leads[of_face.get(face.number) or job.driving_video]
+            source = _source(job, animator, files.image, face.crop)
+            initial = choose_initial(lead.job, animator, lead.driving, source, progress)
+            animation = start(replace(lead.job, smooth=False), animator, lead.driving, source, initial)
+            members.append(GroupMember(animation, paste_of(files.image, face, faces, source.image), lead.driver))
+    frames = animate_group(members, driving, animator, smooth=job.smooth)
+    crops = "; ".join(str(face.crop) for face in faces if face.crop is not None)
+    return _Scene(frames, [(files.target, shown)], initial, crops)
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """What drives faces of a group.
+
+    Attributes:
+        job: the options that it is opened with.
+        driving: the motion.
+        driver: follows it in time; None for the driving video of the group, which sets the time.
+    """
+
+    job: AnimateJob
+    driving: Driving
+    driver: Driver | None
+
+    @classmethod
+    def open(cls, job: AnimateJob, animator: Animator, footage: Clip | MotionTemplate, progress: Progress) -> _Lead:
+        driving = open_driving(job, animator, footage, progress)
+        driver = Driver(driving, animator, smooth=job.smooth, repeats=is_motion(job.driving_video))
+        return cls(job, driving, driver)
+
+
+def _driver_job(job: AnimateJob, path: Path, rate: Fraction) -> AnimateJob:
+    """Return the options of a face with a driver of its own; a motion of the package is repeated as it is.
+
+    Args:
+        job: of the group.
+        path: the driver.
+        rate: frames per second of the result.
+    """
+    job = replace(job, driving_video=path, face=None, audio=False, duration=None, max_frames=None)
+    if not is_motion(path):
+        return job
+    return replace(job, start=0.0, end=None, fps=rate, find_best_frame=False, best_frame=None, crop="source")
 
 
 @dataclass(frozen=True)
@@ -128,11 +209,13 @@ class Files:
         footage: the driving video, or the motion template in its place.
         target: where the result goes.
         image: the source, uint8 (H, W, 3) of any size.
+        drivers: what drives single faces, where that is not the driving video.
     """
 
     footage: Clip | MotionTemplate
     target: Target
     image: np.ndarray
+    drivers: dict[Path, Clip | MotionTemplate]
 
     @classmethod
     def open(cls, job: AnimateJob, footage: Clip | MotionTemplate | None = None) -> Files:
@@ -155,10 +238,20 @@ class Files:
         target = Target.of(job.result_video, still=footage.info.still)
         beside = target.beside("visualization").path if job.visualize else None
         read = (job.source_image, job.driving_video, job.checkpoint, job.config, job.c2pa_cert, job.c2pa_key)
-        protect_inputs(read, (target.path, beside))
+        drivers = _open_drivers(job, footage.info.rate)
+        protect_inputs((*read, *drivers), (target.path, beside))
         if job.c2pa:
             check_can_sign(target.path, job.c2pa_cert, job.c2pa_key)
-        return cls(footage, target, read_first_frame(job.source_image))
+        return cls(footage, target, read_first_frame(job.source_image), drivers)
+
+
+def _open_drivers(job: AnimateJob, rate: Fraction) -> dict[Path, Clip | MotionTemplate]:
+    """Open what drives single faces of a group, apart from the driving video."""
+    paths = job.face.own_drivers if isinstance(job.face, FaceGroup) else ()
+    jobs = [_driver_job(job, path, rate) for path in paths if path != job.driving_video]
+    for each in jobs:
+        check_options(each)
+    return {each.driving_video: open_footage_of(each) for each in jobs}
 
 
 def load_animator(job: AnimateJob, progress: Progress = silent) -> Animator:
@@ -192,7 +285,12 @@ class Source:
 def prepare_source(job: AnimateJob, animator: Animator, image: np.ndarray) -> Source:
     """Crop a source image, uint8 (H, W, 3), to its face where that helps, and resize it for the model."""
     crop = choose_source_crop(job, animator.config, str(animator.device), image)
-    size = "source" if job.paste_back and job.size == "model" else job.size
+    return _source(job, animator, image, crop)
+
+
+def _source(job: AnimateJob, animator: Animator, image: np.ndarray, crop: Region | None) -> Source:
+    pasted = job.paste_back or isinstance(job.face, FaceGroup)
+    size = "source" if pasted and job.size == "model" else job.size
     refine = enlarged(image, crop, job.fit, size, animator.size, animator.networks.generator)
     return Source(fit_source(cropped(image, crop), animator.size, job.fit), crop, refine)
 

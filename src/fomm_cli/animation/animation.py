@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 Batch = TypeVar("Batch", np.ndarray, KeyPoints)
 Part = TypeVar("Part")
+T = TypeVar("T")
+R = TypeVar("R")
 
 Detector = Callable[[np.ndarray], KeyPoints]
 """From frames, uint8 (B, height, width, 3) of the model's size, to their keypoints."""
@@ -122,26 +124,12 @@ class Animation:
         """
         detected = ((batch, self._keypoints_of(batch)) for batch in batches)
         try:
-            with closing(self._side_by_side(detected)) as results:
+            with closing(side_by_side(self._animated, detected, self._workers)) as results:
                 for frames in results:
                     yield from frames
         finally:
             if isinstance(batches, Generator):
                 batches.close()
-
-    def _side_by_side(
-        self, detected: Iterable[tuple[DrivingBatch, KeyPoints]]
-    ) -> Generator[list[AnimatedFrame], None, None]:
-        if self._workers == 1:
-            yield from map(self._animated, detected)
-            return
-        threads = torch.get_num_threads()
-        share = partial(torch.set_num_threads, max(1, threads // self._workers))
-        share()
-        try:
-            yield from in_parallel(self._animated, detected, self._workers, share)
-        finally:
-            torch.set_num_threads(threads)
 
     def _animated(self, detected: tuple[DrivingBatch, KeyPoints]) -> list[AnimatedFrame]:
         batch, keypoints = detected
@@ -222,6 +210,26 @@ class Animation:
         logger.warning("out of memory on the device; going on with batches of %d", self._batch_size)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def side_by_side(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
+    """Compute something of every item, several at a time; the workers share the processor threads of PyTorch.
+
+    Args:
+        work: what to compute.
+        items: read a few ahead.
+        workers: threads that compute.
+    """
+    if workers == 1:
+        yield from map(work, items)
+        return
+    threads = torch.get_num_threads()
+    share = partial(torch.set_num_threads, max(1, threads // workers))
+    share()
+    try:
+        yield from in_parallel(work, items, workers, share)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def to_images(frames: Tensor) -> np.ndarray:

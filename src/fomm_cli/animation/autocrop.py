@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Literal, Protocol
@@ -14,13 +15,13 @@ import numpy as np
 from fomm_cli.config.schema import Config
 from fomm_cli.faces.check import missing_face
 from fomm_cli.faces.detectors.opening import open_detector
-from fomm_cli.faces.face import FaceDetector
+from fomm_cli.faces.face import Face, FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in, head_square
-from fomm_cli.faces.options import DetectorName
+from fomm_cli.faces.options import DetectorName, FaceGroup
 from fomm_cli.faces.quality import judge_source
-from fomm_cli.faces.select import choose_face
+from fomm_cli.faces.select import choose_face, choose_group
 from fomm_cli.faces.tracking import FollowedFace, follow_face
-from fomm_cli.geometry import Region
+from fomm_cli.geometry import Box, Region
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.resize import Fit
 from fomm_cli.media.video.reader import Clip
@@ -50,7 +51,42 @@ def choose_source_crop(job: SourceOptions, config: Config, device: str, image: n
     if "source" not in _wanted(job, config):
         return None
     with _search(job, config, device) as search:
-        return search.in_source(image, job.face, job.face_at)
+        return search.in_source(image, None if isinstance(job.face, FaceGroup) else job.face, job.face_at)
+
+
+@dataclass(frozen=True)
+class GroupFace:
+    """A face of an image with several.
+
+    Attributes:
+        number: 1 for the largest.
+        box: around the face.
+        crop: the square that is animated; None where the face is not.
+    """
+
+    number: int
+    box: Box
+    crop: Region | None
+
+
+def find_group(job: SourceOptions, group: FaceGroup, config: Config, device: str, image: np.ndarray) -> list[GroupFace]:
+    """Find all faces of an image and choose the squares around those that are to be animated.
+
+    Args:
+        job: what is asked for.
+        group: the faces to animate.
+        config: of the model.
+        device: for the face detector.
+        image: the source, uint8 (H, W, 3).
+
+    Returns:
+        All faces, the largest first.
+
+    Raises:
+        InputError: there is no such face, or no such face detector.
+    """
+    with _search(job, config, device) as search:
+        return search.group(image, group)
 
 
 class FramingOptions(Protocol):
@@ -73,7 +109,7 @@ class SourceOptions(FramingOptions, Protocol):
     """What jobs that crop the source say about it; the fields are those of `AnimateJob`."""
 
     @property
-    def face(self) -> int | None:
+    def face(self) -> int | FaceGroup | None:
         """Which face of the source is meant, the largest is 1; None for that."""
 
     @property
@@ -145,6 +181,25 @@ class _Search:
             if finding.verdict == "poor":
                 logger.warning("the source will animate poorly: %s -> %s", finding.text, finding.flag)
         return crop
+
+    def group(self, image: np.ndarray, group: FaceGroup) -> list[GroupFace]:
+        faces = self._detector.detect_all(image)
+        animated = choose_group(faces, group)
+        logger.info(
+            "animating %s of %d in the source (by %s)",
+            "face " + ", ".join(map(str, animated)), len(faces), self._detector.name,
+        )  # fmt: skip
+        return [
+            GroupFace(number, face.box, self._group_crop(image, face, len(faces)) if number in animated else None)
+            for number, face in enumerate(faces, start=1)
+        ]
+
+    def _group_crop(self, image: np.ndarray, face: Face, count: int) -> Region:
+        """Return the square around a face; all of a portrait that is framed well."""
+        whole = fitted_region(image.shape, self._size, self._job.fit)
+        if count == 1 and self._job.crop == "auto" and not framing_in(face.box, whole.box).is_off:
+            return whole
+        return Region.square_around(head_square(face.box))
 
     def in_driving(self, clip: Clip) -> Region | None:
         is_asked = self._job.crop != "auto"

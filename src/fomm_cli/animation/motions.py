@@ -1,7 +1,7 @@
 """Motions in the package, written as curves: `fomm animate -s me.jpg -d nod`.
 
-Rates and durations are those of the literature (docs/motions.md), not traced from anybody. Every motion is a loop: its
-last frame leads over to the first, in which the face is as in the source.
+docs/motions.md says which rates and durations are published and which are chosen by eye; none is traced from anybody.
+Every motion is a loop: its last frame leads over to the first, in which the face is as in the source.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fomm_cli.errors import InputError
-from fomm_cli.faces.options import CropChoice, FaceAt, FaceBackend, FaceNumber, check_one_face
+from fomm_cli.faces.options import CropChoice, FaceAt, FaceBackend, FaceChoice, FaceGroup, check_one_face
 from fomm_cli.marks.options import C2pa, C2paCert, C2paKey, Label, Mark
 from fomm_cli.media.options import (
     End,
@@ -88,7 +88,7 @@ class AnimateJob:
     max_frames: MaxFrames = None
     fit: Fit = "stretch"
     fps: Fps = None
-    face: FaceNumber = None
+    face: FaceChoice = None
     face_at: FaceAt = None
     face_backend: FaceBackend = "auto"
     crop: CropChoice = "auto"
@@ -129,6 +129,16 @@ class AnimateJob:
         if self.motion_scale != 1 and not self.relative:
             raise InputError("--motion_scale multiplies relative motion", "Leave out --absolute")
         check_precision(self.engine, self.precision)
+        if isinstance(self.face, FaceGroup):
+            self._check_group(self.face)
+
+    def _check_group(self, group: FaceGroup) -> None:
+        refused = {"--visualize": self.visualize, f"--crop {self.crop}": self.crop in ("none", "driving")}
+        for flag in (flag for flag, is_asked in refused.items() if is_asked):
+            raise InputError(
+                f"{flag} does not go with --face {group}, which cuts several faces out of the source",
+                f"Leave out {flag}, or choose one face",
+            )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import MotionTemplate
 from fomm_cli.config.schema import Config, VisualizerParams
+from fomm_cli.faces.options import FaceGroup
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.geometry import Region
 from fomm_cli.marks.credentials import sign
@@ -69,7 +70,7 @@ def result_views(
         animation: of the source.
         config: of the model.
     """
-    result: View = _image
+    result: View = shown
     if job.paste_back:
         paste = PasteBack(whole, crop or fitted_region(whole.shape, source.shape[:2], job.fit), source)
         result = lambda frame: paste(frame.image)  # noqa: E731 - a view like the others
@@ -117,6 +118,8 @@ def publish(
 def _inputs(job: AnimateJob, checkpoint_sha256: str) -> dict[str, str]:
     """Return what a result is made of, by hash; a folder of frames has none."""
     files = {"source image": job.source_image, "driving video": job.driving_video}
+    if isinstance(job.face, FaceGroup):
+        files |= {f"driving video of face {number}": path for number, path in job.face.drivers if path is not None}
     hashes = {name: sha256_of(path) for name, path in files.items() if path.is_file()}
     return {**hashes, "model": checkpoint_sha256}
 
@@ -128,7 +131,8 @@ def _stamped(view: View, job: AnimateJob, target: Target, checkpoint_sha256: str
     return lambda frame: stamp(view(frame))
 
 
-def _image(frame: AnimatedFrame) -> np.ndarray:
+def shown(frame: AnimatedFrame) -> np.ndarray:
+    """Return the image of a frame as it is; a `View`."""
     return frame.image
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
+from fomm_cli.faces.options import FaceGroup
 from fomm_cli.files.inputs import is_there, read_text
 from fomm_cli.files.tables import read_csv
 from fomm_cli.files.yaml_text import parse_yaml
@@ -130,7 +132,9 @@ def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options
             raise InputError(f"{where}: pairs is not an option of a pair")
         option, kind = _COLUMNS[name]
         try:
-            if option.parse is None or value is None or isinstance(value, list):
+            if isinstance(value, list) and option.merge is not None and option.parse is not None:
+                options[name] = functools.reduce(option.merge, [option.parse(str(each)) for each in value])
+            elif option.parse is None or value is None or isinstance(value, list):
                 options[name] = TypeAdapter(kind).validate_python(value)
             else:
                 options[name] = option.parse(str(value))
@@ -141,6 +145,8 @@ def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options
         if name in _PATHS and value is not None:
             place = _located(folder, str(value))
             options[name] = str(place) if name == "config" else Path(place)
+        if isinstance(options[name], FaceGroup):
+            options[name] = options[name].mapped(lambda path: Path(_located(folder, str(path))))
     return options
 
 

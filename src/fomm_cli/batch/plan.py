@@ -17,6 +17,7 @@ from fomm_cli.batch.names import check_inside, result_names
 from fomm_cli.batch.options import BatchJob
 from fomm_cli.config.reading import load_config
 from fomm_cli.errors import FommError, InputError
+from fomm_cli.faces.options import FaceGroup
 from fomm_cli.files.hashing import sha256_of
 from fomm_cli.files.inputs import check_exists
 from fomm_cli.media.video.reader import ClipInfo
@@ -76,10 +77,12 @@ def _pair(job: AnimateJob, name: str, folder: Path, inputs: _Inputs) -> Pair:
         check_inside(folder, name)
         check_options(job)
         info = inputs.clip(job)
-        driving = {"driving": inputs.driving(job), **inputs.model(job)}
+        driving = {"driving": inputs.driving(job.driving_video, job), **inputs.model(job)}
         of_driving = {**driving, **{option: str(getattr(job, option)) for option in _OF_DRIVING}}
         options = {option: str(value) for option, value in asdict(job).items() if option not in _NOT_IN_KEY}
-        content = {**driving, **options, "source": inputs.sha256(job.source_image), "result": name}
+        of_faces = job.face.own_drivers if isinstance(job.face, FaceGroup) else ()
+        drivers = {str(path): inputs.driving(path, job) for path in of_faces}
+        content = {**driving, **options, "source": inputs.sha256(job.source_image), "result": name, "drivers": drivers}
     except FommError as error:
         return Pair(name, job, problem=str(error))
     return Pair(name, job, _hash(content), _hash(of_driving), info.frame_count)
@@ -110,11 +113,9 @@ class _Inputs:
         kept = job.start, job.end, job.max_frames
         return self._clip((job.driving_video, *kept, job.fps, job.duration, job.motion_scale))
 
-    def driving(self, job: AnimateJob) -> str:
-        """Return the hash of the driving video, or the name of a packaged motion and its scale."""
-        if is_motion(job.driving_video):
-            return f"motion {job.driving_video} {job.motion_scale}"
-        return self.sha256(job.driving_video)
+    def driving(self, path: Path, job: AnimateJob) -> str:
+        """Return the hash of a driving video, or the name of a packaged motion and its scale in a job."""
+        return f"motion {path} {job.motion_scale}" if is_motion(path) else self.sha256(path)
 
     def model(self, job: AnimateJob) -> dict[str, str | None]:
         return {

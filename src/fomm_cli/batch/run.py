@@ -20,6 +20,7 @@ from fomm_cli.batch.pool import Advanced, Event, Failed, Finished, Unit, WorkerP
 from fomm_cli.batch.ranges import split_ranges
 from fomm_cli.batch.report import write_reports
 from fomm_cli.errors import FommError, InputError, InterruptedByUserError
+from fomm_cli.faces.options import FaceGroup
 from fomm_cli.files.atomic import move_into_place
 from fomm_cli.progress import Progress, silent
 
@@ -309,7 +310,7 @@ class _Run:
 
 def _can_be_split(job: AnimateJob) -> bool:
     """Return whether frames are independent: smoothing and everything drawn around the frame make them depend."""
-    return not (job.smooth or job.visualize or job.paste_back)
+    return not (job.smooth or job.visualize or job.paste_back or isinstance(job.face, FaceGroup))
 
 
 def _move(origin: Path, place: Path) -> None:

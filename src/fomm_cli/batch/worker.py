@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock
 
 from fomm_cli.animation.animate import Files, animate_with, choose_initial, load_animator, prepare_source, start
@@ -18,7 +17,7 @@ from fomm_cli.animation.animation import AnimatedFrame
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.driving import Driving, open_driving
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.animation.publish import provenance, publish
+from fomm_cli.animation.publish import provenance, publish, shown
 from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage_of
 from fomm_cli.batch.journal import Outcome
 from fomm_cli.batch.pool import PART, Failed, Finished, FramesDone, Unit
@@ -144,7 +143,7 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: FramesDone) -> Outco
     notes = [json.loads((part / _NOTES).read_text()) for part in parts]
     filled = [part / PART for part, note in zip(parts, notes, strict=True) if note["frames"]]
     frames = _joined(files.footage, filled)
-    views = [(files.target, _image)]
+    views = [(files.target, shown)]
     first = notes[0]
     published = publish(job, views, frames, files.footage, first["provenance"], first["checkpoint"], _animating(report))
     return Outcome(
@@ -161,10 +160,6 @@ def _joined(footage: Clip | MotionTemplate, parts: list[Path]) -> Generator[Anim
     images = (image for part in parts for image in read_lossless(part))
     for moment, image in zip(footage.moments(), images, strict=True):
         yield AnimatedFrame(moment.time, moment.duration, image)
-
-
-def _image(frame: AnimatedFrame) -> np.ndarray:
-    return frame.image
 
 
 def _reported(frames: Iterator[AnimatedFrame], report: FramesDone) -> Iterator[AnimatedFrame]:

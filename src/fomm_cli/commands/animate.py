@@ -11,6 +11,7 @@ from fomm_cli.animation.options import AnimateJob
 from fomm_cli.commands.shared import Commands, add_command, as_json, plain, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import InputError
+from fomm_cli.faces.options import FaceGroup
 from fomm_cli.options import from_namespace
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _run(options: argparse.Namespace) -> None:
         options.source_image, options.driving_video = sample()
         options.crop = "none" if options.crop == "auto" else options.crop  # it is framed well: no detector needed
     if options.driving_video is None:
-        options.driving_video = Path(DEFAULT)
+        options.driving_video = _first_driver(options.face) or Path(DEFAULT)
     job = from_namespace(AnimateJob, options)
     if of_sample:
         logger.info("animating the sample in the package, since no --source_image and --driving_video were given")
@@ -54,6 +55,14 @@ def _run(options: argparse.Namespace) -> None:
     if job.checkpoint is None:
         _hint_at_published_weights()
     print_result(options, as_json(result), _last_line(result))
+
+
+def _first_driver(face: int | FaceGroup | None) -> Path | None:
+    """Return what sets the time where no driving video does: the first video of a face, or else its first motion."""
+    from fomm_cli.animation.motions import MOTIONS
+
+    drivers = face.own_drivers if isinstance(face, FaceGroup) else ()
+    return next((path for path in drivers if str(path) not in MOTIONS), drivers[0] if drivers else None)
 
 
 def _print_plan(options: argparse.Namespace, job: AnimateJob) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +23,89 @@ FaceNumber = Annotated[
     int | None,
     Option("which face of the source: 1 is the largest (default)", metavar="N", low=1, high=MOST, group=_GROUP),
 ]
+
+
+@dataclass(frozen=True)
+class FaceGroup:
+    """Several faces of one image, animated in one result.
+
+    Attributes:
+        everybody: whether every face is animated; those that are not named by the driving video.
+        drivers: pairs of a face (1 is the largest) and what drives it: a video, a template or a motion of the
+            package; None for the driving video.
+    """
+
+    everybody: bool = False
+    drivers: tuple[tuple[int, Path | None], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a face is named twice."""
+        numbers = [number for number, _ in self.drivers]
+        for number in numbers:
+            if numbers.count(number) > 1:
+                raise ValueError(f"face {number} is given twice")
+
+    @property
+    def own_drivers(self) -> tuple[Path, ...]:
+        """What drives single faces, each once, in the order given."""
+        return tuple(dict.fromkeys(path for _, path in self.drivers if path is not None))
+
+    def mapped(self, change: Callable[[Path], Path]) -> FaceGroup:
+        """Return the same faces with other paths."""
+        return FaceGroup(
+            self.everybody, tuple((number, None if path is None else change(path)) for number, path in self.drivers)
+        )
+
+    def __str__(self) -> str:
+        """Return the group as the command line spells it."""
+        named = [str(number) if path is None else f"{number}={path}" for number, path in self.drivers]
+        return ";".join(["all"] * self.everybody + named)
+
+
+def face_choice(text: str) -> int | FaceGroup:
+    """Read ``N``, ``all`` or ``N=VIDEO``; several of them have semicolons between them.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    return functools.reduce(both_faces, (_one_choice(part.strip()) for part in text.split(";")))
+
+
+def both_faces(earlier: int | FaceGroup, later: int | FaceGroup) -> int | FaceGroup:
+    """Join two choices of faces; of two bare numbers the later one counts.
+
+    Raises:
+        ValueError: both name the same face.
+    """
+    if isinstance(earlier, int) and isinstance(later, int):
+        return later
+    one, other = (
+        choice if isinstance(choice, FaceGroup) else FaceGroup(drivers=((choice, None),)) for choice in (earlier, later)
+    )
+    return FaceGroup(one.everybody or other.everybody, one.drivers + other.drivers)
+
+
+def _one_choice(text: str) -> int | FaceGroup:
+    if text.lower() == "all":
+        return FaceGroup(everybody=True)
+    number, equals, driver = text.partition("=")
+    if not number.strip().isdecimal() or (equals and not driver.strip()):
+        raise ValueError(f"{text!r} is not a face such as 2, all or 2=talking.mp4")
+    if not equals:
+        return int(number)
+    if int(number) < 1:
+        raise ValueError(f"{text!r} names no face: 1 is the largest")
+    return FaceGroup(drivers=((int(number), Path(driver.strip())),))
+
+
+FaceChoice = Annotated[
+    int | FaceGroup | None,
+    Option(
+        "which face of the source: 1 is the largest (default), all for every face in one result, or N=VIDEO for a "
+        "face with a driver of its own (may be repeated)",
+        metavar="N|all|N=VIDEO", parse=face_choice, merge=both_faces, low=1, high=MOST, group=_GROUP,
+    ),
+]  # fmt: skip
 FaceAt = Annotated[
     tuple[float, float] | None,
     Option("the face of the source at this pixel", metavar="X,Y", parse=point, group=_GROUP),
@@ -36,7 +121,7 @@ CropChoice = Annotated[
 ]
 
 
-def check_one_face(face: int | None, face_at: tuple[float, float] | None) -> None:
+def check_one_face(face: int | FaceGroup | None, face_at: tuple[float, float] | None) -> None:
     """Raise InputError if a face is chosen both by number and by place."""
     if face is not None and face_at is not None:
         raise InputError("--face and --face_at exclude each other", "Leave one of them out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fomm_cli.errors import InputError
 from fomm_cli.faces.face import Face
+from fomm_cli.faces.options import FaceGroup
 
 _OTHERS = "or let another detector look: --face_backend builtin or mediapipe"
 
@@ -31,10 +32,26 @@ def choose_face(faces: list[Face], number: int | None, place: tuple[float, float
             places = ", ".join(f"{face.box.centre[0]:.0f},{face.box.centre[1]:.0f}" for face in faces)
             raise InputError(f"there is no face at --face_at {x:g},{y:g}", f"Faces were found at {places}; {_OTHERS}")
         return at_place[0]
-    if number is not None and number > len(faces):
+    return faces[_existing(faces, number or 1) - 1]
+
+
+def choose_group(faces: list[Face], group: FaceGroup) -> list[int]:
+    """Choose several of the faces of an image; returns their numbers, the largest first.
+
+    Raises:
+        InputError: one of them does not exist.
+    """
+    if not faces:
+        raise InputError(f"there is no face for --face {group}: none was found", f"Give another image, {_OTHERS}")
+    named = [_existing(faces, number) for number, _ in group.drivers]
+    return list(range(1, len(faces) + 1)) if group.everybody else sorted(named)
+
+
+def _existing(faces: list[Face], number: int) -> int:
+    if number > len(faces):
         allowed = "Use --face 1" if len(faces) == 1 else f"Use 1 to {len(faces)}"
         raise InputError(f"there is no --face {number}: {_counted(faces)} found", f"{allowed}, {_OTHERS}")
-    return faces[(number or 1) - 1]
+    return number
 
 
 def _counted(faces: list[Face]) -> str:

@@ -64,13 +64,15 @@ def fitted_region(shape: tuple[int, ...], size: tuple[int, int], fit: Fit) -> Re
 class PasteBack:
     """Puts animated images back into the region of the image that they were cut from."""
 
-    def __init__(self, image: np.ndarray, region: Region, shown: np.ndarray) -> None:
+    def __init__(self, image: np.ndarray, region: Region, shown: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Prepare what is the same for every frame.
 
         Args:
             image: the whole image, uint8 (H, W, 3).
             region: the part that was animated, at least partly inside.
             shown: what the model was given of it, float32 (h, w, 3) in [0, 1].
+            weight: how much of the animated image may show at each pixel of the part inside the whole one,
+                float32 (h, w) in [0, 1]; None for all of it.
         """
         self._image = image
         self._region = region
@@ -82,6 +84,8 @@ class PasteBack:
             min(height, region.bottom) - top,
         )
         self._mask = _soft_mask(region, image.shape)
+        if weight is not None:
+            self._mask = self._mask * weight[..., None]
         self._colours = _ColourMatch(shown, region, image.shape)
 
     @property
@@ -99,12 +103,17 @@ class PasteBack:
     def _columns(self) -> slice:
         return slice(self._inside.left, self._inside.right)
 
-    def __call__(self, animated: np.ndarray) -> np.ndarray:
-        """The whole image with an animated one, uint8 (h, w, 3), in its region; bit-identical outside it."""
+    def __call__(self, animated: np.ndarray, onto: np.ndarray | None = None) -> np.ndarray:
+        """Paste an animated image into its region; the result is bit-identical outside it.
+
+        Args:
+            animated: uint8 (h, w, 3).
+            onto: the whole image with other faces in it, which is changed and returned; None for a fresh copy.
+        """
         region, inside = self._region, self._inside
         enlarged = _resize(self._colours(animated), (region.height, region.width))
         new = enlarged[inside.top - region.top :, inside.left - region.left :][: inside.height, : inside.width]
-        whole = self._image.copy()
+        whole = self._image.copy() if onto is None else onto
         old = whole[self._rows, self._columns]
         whole[self._rows, self._columns] = np.rint(old + self._mask * (new.clip(0, 255) - old)).astype(np.uint8)
         return whole

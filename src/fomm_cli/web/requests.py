@@ -104,6 +104,8 @@ def animate_job(options: Mapping[str, Any], files: Mapping[str, Path | str | Non
     unknown = sorted(set(options) - ANIMATE_OPTIONS)
     if unknown:
         raise InputError(f"there is no option {unknown[0]!r}", f"Options: {', '.join(sorted(ANIMATE_OPTIONS))}")
+    if not isinstance(options.get("face"), (int, str, type(None))):
+        raise InputError("face: expected the number of one face", "See docs/web.md")  # a group names files
     try:
         return _ANIMATE.validate_python({**options, **files})
     except ValidationError as error:
