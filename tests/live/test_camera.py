@@ -7,14 +7,19 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.live import camera as camera_module
-from fomm_cli.live.camera import NewestFrame, Shot, open_camera, read_frames
-from fomm_cli.live.figures import Meter
+from fomm_cli.live import frames as frames_module
+from fomm_cli.live.advice import BlackWatch
+from fomm_cli.live.camera import Shot, open_camera
+from fomm_cli.live.figures import Figures, Meter
+from fomm_cli.live.frames import NewestFrame, read_frames
+from fomm_cli.live.run import show_frames
 from support.media_helpers import make_video
 
 
@@ -63,8 +68,8 @@ def test_of_a_fast_camera_only_the_newest_frames_are_taken() -> None:
 
 
 def test_of_a_slow_camera_every_frame_is_taken_once() -> None:
-    frames = NewestFrame(FakeCamera(20, count=10))
-    assert take_all(frames, work=0.0) == list(range(1, 11))
+    frames = NewestFrame(FakeCamera(5, count=5))
+    assert take_all(frames, work=0.0) == [1, 2, 3, 4, 5]
     assert frames.dropped == 0
 
 
@@ -81,7 +86,7 @@ def test_a_frame_waits_at_most_for_the_one_before() -> None:
 
 
 def test_a_camera_that_stalls_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_module, "_SILENT_AFTER", 0.2)
+    monkeypatch.setattr(frames_module, "_SILENT_AFTER", 0.2)
     release = threading.Event()
     frames = NewestFrame(FakeCamera(100, count=1, at_end=lambda: release.wait(5) and None))
     assert frames.next(1.0) is not None
@@ -99,6 +104,64 @@ def test_a_camera_that_is_pulled_out_is_told() -> None:
     frames = NewestFrame(FakeCamera(100, count=2, at_end=fail))
     with pytest.raises(FommError, match="gives no frame"):
         take_all(frames, work=0.0)
+
+
+class StubSession:
+    """Takes some time for a frame, and does nothing."""
+
+    workers = 2
+
+    def follow(self, image: np.ndarray, time: float) -> np.ndarray:  # noqa: ARG002
+        return image
+
+    def decode(self, image: np.ndarray) -> SimpleNamespace:
+        time.sleep(0.04)
+        return SimpleNamespace(image=image, milliseconds={}, warnings=())
+
+
+class StubOutput:
+    """Collects the numbers of the frames that are shown."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def show(self, frame: Any, *_: object) -> None:
+        self.numbers.append(int(frame.image[0, 0, 0]))
+
+    def wait(self) -> bool:
+        return False
+
+
+def play(camera: FakeCamera) -> tuple[list[int], Figures]:
+    """Animate the frames of a camera by a session that takes 40 ms for each, two at a time."""
+    output = StubOutput()
+    figures = show_frames(NewestFrame(camera), StubSession(), output, lambda: False)  # type: ignore[arg-type]
+    return output.numbers, figures
+
+
+def test_a_camera_of_60_frames_a_second_is_thinned_out_without_delay() -> None:
+    numbers, figures = play(FakeCamera(60, count=90))
+    assert numbers == sorted(set(numbers))
+    assert figures.frames + figures.dropped == 90
+    assert 35 <= figures.frames_per_second <= 51, "two at a time, 40 ms each"
+    assert figures.delay_ms["p95"] < 100
+
+
+def test_a_camera_of_5_frames_a_second_is_shown_whole_without_delay() -> None:
+    numbers, figures = play(FakeCamera(5, count=6))
+    assert numbers == [1, 2, 3, 4, 5, 6]
+    assert figures.frames_per_second == pytest.approx(5, abs=0.5)
+    assert figures.delay_ms["median"] < 70, "a frame does not wait for the next one"
+
+
+def test_black_frames_are_told_once_and_after_some_seconds() -> None:
+    black, bright = np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 90, np.uint8)
+    watch = BlackWatch()
+    assert [watch.see(black, index / 2) for index in range(5)] == [None] * 5, "cameras begin dark"
+    assert watch.see(bright, 2.5) is None
+    told = [watch.see(black + 4, 3 + index / 2) for index in range(20)]
+    assert [index for index, text in enumerate(told) if text] == [6]
+    assert "open its cover" in told[6] and "fomm web" in told[6]  # type: ignore[operator]
 
 
 def test_closing_releases_the_camera() -> None:

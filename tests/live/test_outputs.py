@@ -124,6 +124,14 @@ def test_a_recording_is_marked(tmp_path: Path) -> None:
     assert found.invisible.payload.checkpoint == 0xABCD
 
 
+def test_a_recording_goes_on_where_the_size_of_the_frames_changes(tmp_path: Path) -> None:
+    recorder = Recorder(Target.of(tmp_path / "live.mp4", still=False), "0" * 64)
+    for index, size in enumerate([(128, 128), (256, 192), (64, 128)]):
+        recorder.write(gradient(*size), index / 25)
+    recorder.close()
+    assert decode(tmp_path / "live.mp4")[0].shape == (3, 128, 128, 3)
+
+
 def test_a_recording_without_a_frame_leaves_nothing(tmp_path: Path) -> None:
     Recorder(Target.of(tmp_path / "live.mp4", still=False), "0" * 64).close()
     assert list(tmp_path.iterdir()) == []
@@ -177,7 +185,7 @@ def test_a_file_is_animated_frame_by_frame(camera_file: Path, tmp_path: Path) ->
 def test_the_stream_is_labelled_unless_told_otherwise(camera_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[np.ndarray] = []
     stream = SimpleNamespace(address="", put=shown.append, close=lambda: None)
-    monkeypatch.setattr("fomm_cli.live.run.MjpegServer", lambda _: stream)
+    monkeypatch.setattr("fomm_cli.live.outputs.MjpegServer", lambda _: stream)
     for label, frames in ((True, 1), (False, 2)):
         job = LiveJob(camera=str(camera_file), output="mjpeg", realtime=False, label=label, threads=1,
                       device="cpu", crop="none", face_backend="builtin")  # fmt: skip
@@ -185,6 +193,15 @@ def test_the_stream_is_labelled_unless_told_otherwise(camera_file: Path, monkeyp
     labelled, plain = shown
     assert not np.array_equal(labelled, plain)
     assert np.array_equal(labelled, draw_label(plain, LABEL))
+
+
+def test_black_frames_are_told_with_the_other_way(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    black = tmp_path / "black.mp4"
+    ffmpeg("-f", "lavfi", "-i", "color=black:size=320x240:rate=2:duration=5", "-pix_fmt", "yuv420p", black)
+    job = LiveJob(camera=str(black), output=str(tmp_path / "out.mp4"), realtime=False, threads=1, device="cpu",
+                  face_backend="builtin")  # fmt: skip
+    assert run_live(job, lambda: False).frames == 10
+    assert sum("black frames" in message and "fomm web" in message for message in caplog.messages) == 1
 
 
 def test_ctrl_c_completes_the_file(camera_file: Path, tmp_path: Path) -> None:

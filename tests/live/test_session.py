@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ from PIL import Image
 
 from fomm_cli.errors import InputError
 from fomm_cli.live.avatars import Avatars, avatar_paths
+from fomm_cli.live.options import LiveJob
 from fomm_cli.live.session import LiveFrame, LiveSession
 from fomm_cli.models.bundled import sample
 from support.portraits import ASTRONAUT_FACE, astronaut, blurry_background, placed, resized
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+JOB = LiveJob(device="cpu", threads=1, face_backend="builtin", realtime=False)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture
 def session(sources: list[Path]) -> Iterator[LiveSession]:
-    with LiveSession.open(sources, device="cpu", threads=1, face_backend="builtin", background=False) as opened:
+    with LiveSession.open(sources, JOB) as opened:
         yield opened
 
 
@@ -110,15 +114,37 @@ def test_the_motion_fades_out_at_scale_0(session: LiveSession) -> None:
 def test_an_avatar_that_cannot_be_read_is_told_and_the_present_one_stays(sources: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no image")
-    with LiveSession.open(
-        [sources[0], bad], device="cpu", threads=1, face_backend="builtin", background=False, crop="none"
-    ) as session:
+    with LiveSession.open([sources[0], bad], replace(JOB, crop="none")) as session:
         wait_until_encoded(session.avatars, 1)
         session.switch_avatar(1)
         first = session.process(camera(), 0.0)
         assert first.avatar == 0
         assert "bad.png" in first.warnings[0]
         assert session.process(camera(), 0.2).warnings == ()
+
+
+def test_an_avatar_can_be_added_at_any_time(session: LiveSession, sources: list[Path]) -> None:
+    session.process(camera(), 0.0)
+    session.avatars.add(sources[1])
+    assert len(session.avatars) == 3
+    session.switch_avatar(2)
+    wait_until_encoded(session.avatars, 2)
+    added = session.process(camera(), 0.2)
+    assert added.avatar == 2
+    assert is_blue(added)
+
+
+def test_frames_have_the_size_asked_for_and_the_detail_of_the_source(tmp_path: Path) -> None:
+    """The source at the model's size, scaled up, has no detail; the original has."""
+    Image.fromarray(astronaut()).save(tmp_path / "large.png")
+    still, plain = [], []
+    for size, images in ((512, still), ("model", plain)):
+        with LiveSession.open([tmp_path / "large.png"], replace(JOB, size=size, crop="none")) as session:
+            images += [session.process(camera(), index / 5).image for index in range(2)]
+    assert {image.shape for image in still} == {(512, 512, 3)}
+    blurred = np.asarray(Image.fromarray(plain[-1]).resize((512, 512), Image.Resampling.BICUBIC), float)
+    truth = astronaut().astype(float)
+    assert np.abs(still[-1] - truth).mean() < 0.7 * np.abs(blurred - truth).mean()
 
 
 def test_a_folder_gives_its_images_by_name(tmp_path: Path) -> None:

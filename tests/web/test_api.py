@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from websockets.sync.client import connect
 from fomm_cli.errors import InputError
 from fomm_cli.marks.verify import verify
 from fomm_cli.models.bundled import sample
-from fomm_cli.web.live_tasks import animate_frame
+from fomm_cli.web.live_tasks import put_frame
 from fomm_cli.web.options import WebJob
 from fomm_cli.web.security import Access
 
@@ -119,28 +120,54 @@ def test_errors_call_files_by_their_owners_names(server: WebServer) -> None:
 
 
 def test_live_over_a_plain_socket(server: WebServer) -> None:
-    frame = BytesIO()
-    Image.fromarray(astronaut()[:384, :384]).save(frame, "JPEG")
+    stream = BytesIO()
+    Image.fromarray(astronaut()[:384, :384]).save(stream, "JPEG")
+    blue = np.asarray(Image.open(sample()[0]).convert("RGB")) // (4, 4, 1)
+    added = server.upload("blue.png", png(blue.astype(np.uint8))).json["id"]
     with connect(server.address.replace("http", "ws").replace("/?", "/api/live?"), open_timeout=20) as live:
+
+        def send_frame(time: float, image: bytes = stream.getvalue()) -> None:
+            live.send(struct.pack("<d", time) + image)
+
+        def answer(time: float) -> tuple[dict[str, Any], np.ndarray]:
+            message = live.recv(60)
+            assert isinstance(message, bytes)
+            (length,) = struct.unpack_from("<I", message)
+            figures = json.loads(message[4 : 4 + length])
+            assert figures["captured_at"] == time
+            assert figures["milliseconds"]["all"] >= figures["milliseconds"]["decode"] > 0
+            return figures, np.asarray(Image.open(BytesIO(message[4 + length :])))
+
         live.send(json.dumps({"avatars": ["sample-source", "sample-source"]}))
         assert json.loads(live.recv(60)) == {"type": "ready", "avatars": 2}
-        for number, image in enumerate([frame.getvalue()] * 3):
-            if number == 1:
-                live.send(json.dumps({"command": "switch_avatar", "value": 1}))
-                live.send(json.dumps({"command": "motion_scale", "value": 0.5}))
-                live.send(json.dumps({"command": "take_reference"}))
-            live.send(struct.pack("<d", number / 10) + image)
-            answer = live.recv(60)
-            assert isinstance(answer, bytes)
-            (length,) = struct.unpack_from("<I", answer)
-            figures = json.loads(answer[4 : 4 + length])
-            assert figures["captured_at"] == number / 10
-            assert figures["milliseconds"]["all"] > 0
-            assert np.asarray(Image.open(BytesIO(answer[4 + length :]))).shape == (256, 256, 3)
-        live.send(struct.pack("<d", 1.0) + b"no image at all")
+        send_frame(0.0)
+        assert answer(0.0)[1].shape == (256, 256, 3)
+        live.send(json.dumps({"command": "switch_avatar", "value": 1}))
+        live.send(json.dumps({"command": "motion_scale", "value": 0.5}))
+        live.send(json.dumps({"command": "take_reference"}))
+        send_frame(0.1)
+        send_frame(0.2)  # a second one, before the first is answered
+        answer(0.1)
+        answer(0.2)
+        live.send(json.dumps({"command": "add_avatar", "file": added}))
+        live.send(json.dumps({"command": "switch_avatar", "value": 2}))
+        moments = (1 + index / 10 for index in range(200))
+        for moment in moments:  # the new avatar is encoded beside the frames
+            send_frame(moment)
+            figures, image = answer(moment)
+            if figures["avatar"] == 2:
+                break
+        assert image[..., 2].mean() > 2 * image[..., 0].mean()
+        send_frame(100.0, b"no image at all")
         assert "JPEG" in json.loads(live.recv(10))["problem"]
         with pytest.raises(ConnectionClosed):
             live.recv(10)
+
+
+def png(image: np.ndarray) -> bytes:
+    stream = BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize("size", [(2001, 8), (20_000, 20_000)])
@@ -148,7 +175,7 @@ def test_a_huge_camera_frame_is_refused_before_it_is_decoded(size: tuple[int, in
     frame = BytesIO()
     Image.new("1", size).save(frame, "PNG")
     with pytest.raises(InputError, match="too large"):
-        animate_frame({"frame": frame.getvalue(), "captured_at": 0.0, "most_pixels": 2000}, lambda *_: None)
+        put_frame({"frame": frame.getvalue(), "captured_at": 0.0, "most_pixels": 2000}, lambda *_: None)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "somewhere.example"])  # noqa: S104 - refused

@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from fomm_cli.web.limits import Limits
-from fomm_cli.web.routes import Studio, routes
+from fomm_cli.web.routes import routes
+from fomm_cli.web.studio import Studio
 
 LIMITS = {"upload_bytes": 200_000, "stored_files": 4, "body_seconds": 3.0, "pause_seconds": 0.7, "queued_jobs": 2}
 PNG = bytes.fromhex("89504e470d0a1a0a")

@@ -49,7 +49,7 @@ def _open_window() -> Window:
 
 
 def _print_cameras(options: argparse.Namespace) -> None:
-    from fomm_cli.live.camera import list_cameras
+    from fomm_cli.live.devices import list_cameras
 
     cameras = list_cameras()
     lines = [f"{camera.number}  {camera.name}" for camera in cameras]

@@ -14,6 +14,8 @@ from fomm_cli.geometry import Box
 
 _LOOKS = 3  # in a row, that have to agree: cameras begin dark
 _NO_FACE_AFTER = 2.0  # seconds
+_BLACK = 8  # the brightest value of a frame that shows nothing
+_BLACK_AFTER = 3.0  # seconds
 
 
 def judge_camera(frame: np.ndarray, face: Box) -> list[Finding]:
@@ -67,3 +69,25 @@ class Advice:
             return ()
         self._given.add(topic)
         return (text,)
+
+
+class BlackWatch:
+    """Notices a camera that gives nothing but black frames, and says so once."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._is_told = False
+
+    def see(self, frame: np.ndarray, time: float) -> str | None:
+        """Look at a frame, uint8 (H, W, 3), of a time in seconds; returns a warning, mostly None."""
+        if self._is_told or frame[::8, ::8].max(initial=0) > _BLACK:
+            self._since = None
+            return None
+        self._since = time if self._since is None else self._since
+        if time - self._since < _BLACK_AFTER:
+            return None
+        self._is_told = True
+        return (
+            "the camera gives black frames: open its cover, close other programs that use it, allow this terminal to "
+            "use it (macOS: System Settings, Privacy & Security, Camera), or use fomm web"
+        )

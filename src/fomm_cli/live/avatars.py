@@ -6,13 +6,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import torch
 
+from fomm_cli.animation.animation import to_images
+from fomm_cli.animation.animator import Animator
+from fomm_cli.animation.autocrop import choose_source_crop
+from fomm_cli.animation.enlarge import Enlarged, enlarged
 from fomm_cli.engines.engine import Decoder
 from fomm_cli.errors import FommError
+from fomm_cli.faces.options import DetectorName
 from fomm_cli.keypoints import KeyPoints
+from fomm_cli.live.options import LiveJob
 from fomm_cli.media.folder import images_at
+from fomm_cli.media.image import read_image
+from fomm_cli.media.paste import cropped
+from fomm_cli.media.resize import Fit, fit_source
 
 _MOST_KEPT = 16  # encoded sources; one of the published networks' takes 5 MB
 
@@ -24,10 +35,57 @@ class Avatar:
     Attributes:
         keypoints: of the source, B = 1.
         decode: from the keypoints that it is to take to frames.
+        enlarged: brings frames to another size than the model's; None for the model's.
     """
 
     keypoints: KeyPoints
     decode: Decoder
+    enlarged: Enlarged | None
+
+    def image(self, keypoints: KeyPoints) -> np.ndarray:
+        """Return the image, uint8 (H, W, 3), in which it takes these keypoints, B = 1."""
+        decoded = self.decode(keypoints)
+        image: np.ndarray = (to_images(decoded.frames) if self.enlarged is None else self.enlarged(decoded))[0]
+        return image
+
+
+@dataclass(frozen=True)
+class _SourceOptions:
+    """How source images are cropped; the fields are those of `AnimateJob`."""
+
+    crop: Literal["auto", "none"]
+    face_backend: DetectorName
+    fit: Fit = "stretch"
+    face: int | None = None
+    face_at: tuple[float, float] | None = None
+
+
+class AvatarEncoder:
+    """Reads and encodes source images; may be called in any thread, but in one at a time."""
+
+    def __init__(self, animator: Animator, job: LiveJob) -> None:
+        """Take the model, and the options that say how sources are cropped and how large the results are."""
+        self._animator = animator
+        self._options = _SourceOptions(job.crop, job.face_backend)
+        self._size = job.size
+
+    @torch.inference_mode()
+    def __call__(self, path: Path) -> Avatar:
+        """Return the avatar of an image.
+
+        Raises:
+            FommError: it cannot be read.
+        """
+        animator, options = self._animator, self._options
+        image = read_image(path)
+        crop = choose_source_crop(options, animator.config, str(animator.device), image)
+        source = fit_source(cropped(image, crop), animator.size, options.fit)
+        keypoints = animator.detect(source[None])
+        decode = animator.engine.encode(animator.to_tensor(source[None]), keypoints)
+        larger = enlarged(image, crop, options.fit, self._size, animator.size, animator.networks.generator)
+        avatar = Avatar(keypoints, decode, larger)
+        avatar.image(keypoints)  # the first image takes longer than those that follow
+        return avatar
 
 
 class Avatars:
@@ -55,6 +113,10 @@ class Avatars:
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def add(self, path: Path) -> None:
+        """Add a source image as the last avatar; it is encoded when it or one beside it is asked for."""
+        self._paths.append(path)
 
     def switch(self, index: int) -> None:
         """Ask for an avatar, counted from 0; negative indices and those beyond the end count round and round."""

@@ -10,6 +10,7 @@ import numpy as np
 from fomm_cli.live.figures import Meter
 from fomm_cli.live.recording import Recorder, new_recording
 from fomm_cli.live.session import LiveFrame, LiveSession
+from fomm_cli.media.resize import fit_frame
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +89,11 @@ class Controls:
 
     def view(self, frame: LiveFrame) -> np.ndarray:
         """Return what is shown of a frame, uint8 (H, W, 3)."""
-        if self._shows_camera:
-            return frame.camera
-        if self._shows_ghost and frame.camera.shape == frame.image.shape:
-            return np.asarray(frame.image // 2 + frame.camera // 2)
-        return frame.image
+        if not self._shows_camera and not self._shows_ghost:
+            return frame.image
+        height, width = frame.image.shape[:2]
+        camera = fit_frame(frame.camera, (height, width), "stretch")
+        return camera if self._shows_camera else np.asarray(frame.image // 2 + camera // 2)
 
     def lines(self, frame: LiveFrame, meter: Meter, dropped: int, delay_ms: float) -> list[str]:
         """Return the text over a frame."""

@@ -189,9 +189,10 @@ class LiveMotion:
         """Time from which the pose is held, since the keypoints jumped as those of no face do; None mostly."""
         return self._doubt.since
 
-    def confirm(self) -> None:
-        """Follow the next keypoints again: there is a face after all."""
-        self._start_anew()
+    def confirm(self, time: float) -> None:
+        """Follow the next keypoints again if they are doubted: a look at the frame of this time has found the face."""
+        if self._doubt.since is not None and time >= self._doubt.since:
+            self._start_anew()
 
     def _start_anew(self) -> None:
         self._smoother = None

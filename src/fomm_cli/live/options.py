@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from fomm_cli.faces.options import FaceBackend
 from fomm_cli.marks.options import LABEL
+from fomm_cli.media.options import ResultSize, check_result_size
 from fomm_cli.models.options import Checkpoint, ConfigName
 from fomm_cli.options import Option, check_bounds
 from fomm_cli.runtime.options import Device, EngineName, Precision, Threads
@@ -59,6 +60,7 @@ class LiveJob:
         Option("follow the face (default: auto, for models of faces), or take the middle of the frame", group="faces"),
     ] = "auto"
     face_backend: FaceBackend = "auto"
+    size: ResultSize = "model"
     checkpoint: Checkpoint = None
     config: ConfigName = None
     device: Device = "auto"
@@ -69,4 +71,5 @@ class LiveJob:
     def __post_init__(self) -> None:
         """Validate the options; raise InputError on an impossible value."""
         check_bounds(self)
+        check_result_size(self.size)
         check_precision(self.engine, self.precision)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
@@ -13,7 +13,6 @@ from fomm_cli.live.session import LiveFrame, LiveSession
 IN_FLIGHT = 2
 """Frames decoded at once on a CPU, each with its share of the threads. Measured on two cores that other programs
 use: 10.9 frames/s with one thread a frame, 0.5 with two, which wait for each other at every layer."""
-_PAUSE = 0.004  # seconds between two looks at a frame that is being decoded
 
 
 class Pipeline:
@@ -49,18 +48,11 @@ class Pipeline:
         done.set_result(self._session.decode(pose))
         self._waiting.append((shot, done))
 
-    def take(self, *, at_once: bool) -> tuple[Shot, LiveFrame] | None:
-        """Return the next frame in order.
-
-        Args:
-            at_once: return None where it is not decoded within some milliseconds, rather than wait for it.
-        """
-        if not self._waiting:
+    def take(self, *, wait: bool) -> tuple[Shot, LiveFrame] | None:
+        """Return the next frame in order; None where there is none, or it is not decoded and not to be waited for."""
+        if not self._waiting or not (wait or self._waiting[0][1].done()):
             return None
-        shot, future = self._waiting[0]
-        if at_once and not wait([future], _PAUSE).done:
-            return None
-        self._waiting.popleft()
+        shot, future = self._waiting.popleft()
         return shot, future.result()
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fomm_cli.marks.stamp import stamp_for
 from fomm_cli.media.destination import Target
+from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.video.writer import FrameWriter, open_writer
 from fomm_cli.version import __version__
 
@@ -40,17 +41,19 @@ class Recorder:
         self._open = ExitStack()
         self._part = self._open.enter_context(target.publishing())
         self._writer: FrameWriter | None = None
+        self._size: Size = (0, 0)
         self._start = 0.0
         self._stamp = stamp_for(checkpoint_sha256, invisible=target.kind != "frames")
 
     def write(self, image: np.ndarray, time: float) -> None:
-        """Add a frame, uint8 (H, W, 3), captured at a time in seconds; all have the size of the first."""
+        """Add a frame, uint8 (H, W, 3), captured at a time in seconds; it is brought to the size of the first one."""
         if self._writer is None:
-            size = (image.shape[0], image.shape[1])
-            self._writer = self._open.enter_context(open_writer(self._part, size, _NOMINAL_RATE, self._metadata))
+            self._size = (image.shape[0], image.shape[1])
+            self._writer = self._open.enter_context(open_writer(self._part, self._size, _NOMINAL_RATE, self._metadata))
             self._start = time
         self.frames += 1
-        self._writer.write(self._stamp(image), Fraction(round((time - self._start) * _MICROSECONDS), _MICROSECONDS))
+        since = Fraction(round((time - self._start) * _MICROSECONDS), _MICROSECONDS)
+        self._writer.write(self._stamp(fit_frame(image, self._size, "pad")), since)
 
     def close(self) -> None:
         """Complete the file; without a single frame nothing is written."""

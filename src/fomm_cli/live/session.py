@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 
 from fomm_cli.animation.animator import Animator
-from fomm_cli.animation.autocrop import choose_source_crop, is_about_faces
+from fomm_cli.animation.autocrop import is_about_faces
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.face import FaceDetector
@@ -22,70 +21,65 @@ from fomm_cli.faces.options import DetectorName
 from fomm_cli.geometry import Box, Region
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.live.advice import Advice
-from fomm_cli.live.avatars import Avatar, Avatars
-from fomm_cli.live.following import FaceLook, FaceWatch, FollowingSquare, Sighting
+from fomm_cli.live.avatars import Avatar, AvatarEncoder, Avatars
+from fomm_cli.live.face import LiveFace
+from fomm_cli.live.following import FaceLook, FaceWatch
 from fomm_cli.live.motion import LiveMotion, ReferenceState
-from fomm_cli.media.image import read_image
-from fomm_cli.media.paste import cropped, region_of
-from fomm_cli.media.resize import Fit, fit_frame, fit_source
+from fomm_cli.live.options import LiveJob
+from fomm_cli.media.paste import region_of
+from fomm_cli.media.resize import fit_frame
 from fomm_cli.runtime.device import prepare_process
 
 logger = logging.getLogger(__name__)
 
-Crop = Literal["auto", "none"]
-
-_LOST_AFTER = 1.0  # seconds without a sighting, after which one look without a face is enough
-
 
 @dataclass(frozen=True)
-class LiveFrame:
-    """What became of a camera frame.
+class Followed:
+    """What is known of a camera frame before the avatar is decoded.
 
     Attributes:
-        image: the animated frame, uint8 (h, w, 3) RGB.
         camera: what the model saw of the camera frame, uint8 (height, width, 3) RGB.
+        crop: the square of the camera frame that this is, in its pixels, mirrored where that is asked for.
         face: whether a face is followed; without one the avatar returns to rest.
         reference: whether the reference is still searched for.
         avatar: index of the avatar that is shown.
-        milliseconds: how long each stage took: ``detect``, ``decode`` and ``other``.
         warnings: what should be better, each said once in a session.
-        crop: the square of the camera frame that the model saw, in its pixels, mirrored where that is asked for.
+        milliseconds: how long each stage took: ``detect`` and ``other``, and ``decode`` once it is decoded.
     """
 
-    image: np.ndarray
     camera: np.ndarray
+    crop: Region
     face: bool
     reference: ReferenceState
     avatar: int
-    milliseconds: dict[str, float]
     warnings: tuple[str, ...]
-    crop: Region
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class LiveFrame(Followed):
+    """An animated frame.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB.
+    """
+
+    image: np.ndarray
 
 
 @dataclass(frozen=True)
 class Pose:
-    """A camera frame whose motion is known and that is still to be decoded; the fields are those of `LiveFrame`."""
+    """The pose that an avatar is to take, ready to be decoded.
+
+    Attributes:
+        keypoints: B = 1.
+        source: the avatar.
+        followed: the camera frame that it comes from.
+    """
 
     keypoints: KeyPoints
     source: Avatar
-    camera: np.ndarray
-    face: bool
-    reference: ReferenceState
-    avatar: int
-    milliseconds: dict[str, float]
-    warnings: tuple[str, ...]
-    crop: Region
-
-
-@dataclass(frozen=True)
-class _SourceOptions:
-    """How sources are cropped; the fields are those of `AnimateJob`."""
-
-    crop: Crop
-    face_backend: DetectorName
-    fit: Fit = "stretch"
-    face: int | None = None
-    face_at: tuple[float, float] | None = None
+    followed: Followed
 
 
 class LiveSession:
@@ -111,66 +105,45 @@ class LiveSession:
         self.avatars = avatars
         self.mirror = False
         self._animator = animator
-        self._watch = watch
-        self._square = FollowingSquare()
+        self._face = LiveFace(watch)
         self._motion = LiveMotion(avatars.current.keypoints)
         self._advice = Advice()
-        self._shape: tuple[int, int] | None = None
-        self._face = watch is None
-        self._seen = 0.0
-        self._missed = 0
         self._closing = ExitStack()
 
     @classmethod
-    def open(
-        cls,
-        avatars: Sequence[Path],
-        *,
-        checkpoint: Path | None = None,
-        config: str | None = None,
-        device: str = "auto",
-        engine: str = "torch",
-        precision: str = "auto",
-        threads: int | None = None,
-        face_backend: DetectorName = "auto",
-        crop: Crop = "auto",
-        background: bool = True,
-    ) -> LiveSession:
+    def open(cls, avatars: Sequence[Path], job: LiveJob | None = None) -> LiveSession:
         """Load a model and encode the first avatar; the others are encoded in the background.
 
         Args:
             avatars: source images, at least one.
-            checkpoint: weights; None for the small model in the package.
-            config: bundled name or file; None for the checkpoint's own.
-            device: auto, cpu, cuda, cuda:N or mps.
-            engine: what decodes frames.
-            precision: of its layers.
-            threads: processor threads to compute with; None for all.
-            face_backend: the face detector.
-            crop: auto follows the face, for models of faces; none takes the middle of every frame.
-            background: whether faces are looked for in a thread of their own; False repeats results exactly.
+            job: the options; None for their defaults. In real time, faces are looked for in a thread of their own;
+                otherwise frames wait for that, so that results can be repeated exactly.
 
         Raises:
             FommError: what went wrong, and what to do.
         """
-        prepare_process(threads)
-        animator = Animator.load(checkpoint, config, device=device, engine=engine, precision=precision)
+        job = job or LiveJob()
+        prepare_process(job.threads)
+        animator = Animator.load(
+            job.checkpoint, job.config, device=job.device, engine=job.engine, precision=job.precision
+        )
         if not animator.engine.ready:
             raise InputError(
-                f"--engine {engine} --precision {precision} is not calibrated for this model", "Use another --precision"
+                f"--engine {job.engine} --precision {job.precision} is not calibrated for this model",
+                "Use another --precision",
             )
-        options = _SourceOptions(crop, face_backend)
         with ExitStack() as opened:
-            ready = Avatars(avatars, lambda path: _encode(path, animator, options))
+            encoder = AvatarEncoder(animator, job)
+            ready = Avatars(avatars, encoder)
             opened.callback(ready.close)
             watch = None
-            if crop == "auto" and is_about_faces(animator.config):
-                look = FaceLook(_open_finder(opened, face_backend))
-                watch = FaceWatch(look, look.forget, background=background)
+            if job.crop == "auto" and is_about_faces(animator.config):
+                look = FaceLook(_open_finder(opened, job.face_backend))
+                watch = FaceWatch(look, look.forget, background=job.realtime)
                 opened.callback(watch.close)
-            with torch.inference_mode():
-                ready.current.decode(ready.current.keypoints)  # the first time takes longer than those that follow
             session = cls(animator, ready, watch)
+            session.motion_scale = job.motion_scale
+            session.mirror = job.mirror
             session._closing = opened.pop_all()
         return session
 
@@ -187,36 +160,33 @@ class LiveSession:
     def follow(self, frame: np.ndarray, captured_at: float) -> Pose:
         """Do the first half of `process`, which depends on the frames before: find out the pose to take."""
         began = clock.perf_counter()
-        warnings = self._settle()
         if self.mirror:
             frame = np.ascontiguousarray(frame[:, ::-1])
-        warnings += self._watched(frame, captured_at)
-        square = self._square.at(captured_at, (frame.shape[0], frame.shape[1]))
+        warnings = (*self._settled(), *self._looked(frame, captured_at))
+        square = self._face.square(captured_at, (frame.shape[0], frame.shape[1]))
         crop = Region.square_around(square)
         camera = fit_frame(region_of(frame, crop), self._animator.size, "stretch")
         before = clock.perf_counter()
-        keypoints = self._animator.detect(camera[None])
+        keypoints = _in_square(self._animator.detect(camera[None]), crop.box, square)
         detected = clock.perf_counter()
-        pose = self._motion(_in_square(keypoints, crop.box, square) if self._face else None, captured_at)
-        milliseconds = {"detect": 1000 * (detected - before), "other": 1000 * (before - began)}
-        milliseconds["other"] += 1000 * (clock.perf_counter() - detected)
-        return Pose(
-            pose, self.avatars.current, camera, self._face, self._motion.reference.state, self.avatars.index,
-            milliseconds, warnings, crop,
-        )  # fmt: skip
+        pose = self._motion(keypoints if self._face.is_followed else None, captured_at)
+        stages = {
+            "detect": 1000 * (detected - before),
+            "other": 1000 * (before - began + clock.perf_counter() - detected),
+        }
+        state = self._motion.reference.state
+        followed = Followed(camera, crop, self._face.is_followed, state, self.avatars.index, warnings, stages)
+        return Pose(pose, self.avatars.current, followed)
 
     @torch.inference_mode()
     def decode(self, pose: Pose) -> LiveFrame:
         """Do the second half of `process`, which depends on nothing else and may run in another thread."""
         began = clock.perf_counter()
-        decoded = (pose.source.decode(pose.keypoints).frames[0] * 255).round_().to(torch.uint8)
-        image = decoded.permute(1, 2, 0).contiguous().cpu().numpy()
-        milliseconds = {**pose.milliseconds, "decode": 1000 * (clock.perf_counter() - began)}
-        return LiveFrame(
-            image, pose.camera, pose.face, pose.reference, pose.avatar, milliseconds, pose.warnings, pose.crop
-        )
+        image = pose.source.image(pose.keypoints)
+        stages = {**pose.followed.milliseconds, "decode": 1000 * (clock.perf_counter() - began)}
+        return LiveFrame(**{**vars(pose.followed), "milliseconds": stages}, image=image)
 
-    def _settle(self) -> tuple[str, ...]:
+    def _settled(self) -> tuple[str, ...]:
         """Change to the avatar that was asked for, where it is ready; returns warnings."""
         try:
             if self.avatars.settle():
@@ -225,38 +195,14 @@ class LiveSession:
             return (str(error),)
         return ()
 
-    def _watched(self, frame: np.ndarray, time: float) -> tuple[str, ...]:
+    def _looked(self, frame: np.ndarray, time: float) -> tuple[str, ...]:
         """Look for the face where a look is due; returns warnings."""
-        if self._watch is None:
+        sighting = self._face.look(frame, time, self._motion.doubtful_since)
+        if sighting is None:
             return ()
-        shape = (frame.shape[0], frame.shape[1])
-        if shape != self._shape:
-            self._shape = shape
-            self._lose()
-            self._watch.restart()
-        sighting = self._watch.offer(frame, time)
-        if self._motion.doubtful_since is not None:
-            self._watch.hurry()
-        if sighting is None or sighting.shape != shape:
-            return ()
-        self._note(sighting)
-        return self._advice.see(sighting.findings, face=sighting.face is not None, time=sighting.time)
-
-    def _note(self, sighting: Sighting) -> None:
         if sighting.face is not None:
-            self._square.see(sighting.face.box, at_once=not self._face)
-            self._face, self._seen, self._missed = True, sighting.time, 0
-            doubtful = self._motion.doubtful_since
-            if doubtful is not None and sighting.time >= doubtful:
-                self._motion.confirm()
-            return
-        self._missed += 1
-        if self._missed > 1 or self._motion.doubtful_since is not None or sighting.time - self._seen > _LOST_AFTER:
-            self._face = False
-
-    def _lose(self) -> None:
-        self._face = False
-        self._square.reset()
+            self._motion.confirm(sighting.time)
+        return self._advice.see(sighting.findings, face=sighting.face is not None, time=sighting.time)
 
     def take_reference(self) -> None:
         """Let the pose in the next frame be the one that counts as the source's own."""
@@ -273,12 +219,8 @@ class LiveSession:
     def toggle_mirror(self) -> None:
         """Mirror the camera, or no longer; the reference is searched for again."""
         self.mirror = not self.mirror
-        self._lose()
+        self._face.restart()
         self._motion.restart()
-        if self._watch is None:
-            self._face = True
-        else:
-            self._watch.restart()
 
     @property
     def workers(self) -> int:
@@ -308,15 +250,6 @@ class LiveSession:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-
-@torch.inference_mode()
-def _encode(path: Path, animator: Animator, options: _SourceOptions) -> Avatar:
-    image = read_image(path)
-    crop = choose_source_crop(options, animator.config, str(animator.device), image)
-    source = fit_source(cropped(image, crop), animator.size, options.fit)
-    keypoints = animator.detect(source[None])
-    return Avatar(keypoints, animator.engine.encode(animator.to_tensor(source[None]), keypoints))
 
 
 def _open_finder(opened: ExitStack, backend: DetectorName) -> FaceDetector:

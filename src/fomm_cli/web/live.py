@@ -1,4 +1,4 @@
-"""The live socket: one camera frame in, one animated frame out."""
+"""The live socket: camera frames in, animated frames out, in the same order."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fomm_cli.web.worker import StoppedError, Worker
 
 _HEADER = struct.Struct("<d")  # when the frame was captured, in seconds of the client's clock
 _LENGTH = struct.Struct("<I")
+_PAUSE = 0.01  # seconds for the next frame to come, before the last one is waited for
 _TRY_LATER, _WRONG, _BROKEN = 1013, 1008, 1011
 
 
@@ -39,8 +40,8 @@ class LiveSockets:
         """Run one session until the client leaves.
 
         The client sends a `LiveStart` as text, then frames as binary messages (8 bytes: the time of capture, a
-        little-endian double; then a JPEG, PNG or WebP), the next one after the answer to the last. Between them it may
-        send a `LiveCommand` as text. An answer is 4 bytes, the length of a JSON text, that text, and a JPEG.
+        little-endian double; then a JPEG, PNG or WebP), each once the last or the last but one is answered, and a
+        `LiveCommand` as text at any time. An answer is 4 bytes, the length of a JSON text, that text, and a JPEG.
         """
         await socket.accept()
         if len(self._workers) >= self._limits.sockets:
@@ -75,17 +76,41 @@ class LiveSockets:
         arguments = {"avatars": [self._find(each) for each in start.avatars], "motion_scale": start.motion_scale}
         opened = await asyncio.to_thread(worker.run, live_tasks.open_session, arguments)
         await socket.send_json({"type": "ready", **opened})
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            if message.get("bytes") is not None:
-                await socket.send_bytes(await self._answer(worker, message["bytes"]))
-            else:
-                command = read_request(LiveCommand, message["text"])
-                await asyncio.to_thread(worker.run, live_tasks.command, command.model_dump())
+        await self._frames(socket, worker)
 
-    async def _answer(self, worker: Worker, message: bytes) -> bytes:
+    async def _frames(self, socket: WebSocket, worker: Worker) -> None:
+        """Answer frames in their order, and obey commands, until the client leaves."""
+        waiting = 0  # frames that are being animated
+        receiving = asyncio.ensure_future(socket.receive())
+        try:
+            while True:
+                done, _ = await asyncio.wait({receiving}, timeout=_PAUSE if waiting else None)
+                must_wait = not done
+                if done:
+                    message = receiving.result()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    receiving = asyncio.ensure_future(socket.receive())
+                    if message.get("bytes") is None:
+                        await self._obey(worker, message["text"])
+                        continue
+                    must_wait = await self._put(worker, message["bytes"])
+                    waiting += 1
+                if must_wait:
+                    picture, figures = await asyncio.to_thread(worker.run, live_tasks.take_frame, {})
+                    waiting -= 1
+                    await socket.send_bytes(packed(figures, picture))
+        finally:
+            receiving.cancel()
+
+    async def _obey(self, worker: Worker, text: str) -> None:
+        command = read_request(LiveCommand, text).model_dump()
+        if command["command"] == "add_avatar":
+            command["file"] = self._find(command["file"])
+        await asyncio.to_thread(worker.run, live_tasks.command, command)
+
+    async def _put(self, worker: Worker, message: bytes) -> bool:
+        """Give a frame to the worker; returns whether the next one has to wait for an answer."""
         if len(message) <= _HEADER.size:
             raise InputError("a frame is empty", "Send 8 bytes of time and a JPEG")
         arguments = {
@@ -93,8 +118,7 @@ class LiveSockets:
             "frame": message[_HEADER.size :],
             "most_pixels": self._limits.frame_side,
         }
-        picture, figures = await asyncio.to_thread(worker.run, live_tasks.animate_frame, arguments)
-        return packed(figures, picture)
+        return bool(await asyncio.to_thread(worker.run, live_tasks.put_frame, arguments))
 
 
 def packed(figures: dict[str, Any], picture: bytes) -> bytes:

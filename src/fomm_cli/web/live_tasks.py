@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from fomm_cli.errors import InputError
@@ -13,56 +13,78 @@ from fomm_cli.progress import Progress
 if TYPE_CHECKING:
     import numpy as np
 
+    from fomm_cli.live.pipeline import Pipeline
     from fomm_cli.live.session import LiveSession
+    from fomm_cli.marks.stamp import Stamp
 
 _QUALITY = 85  # of the JPEGs that go to the page
-_session: list[LiveSession] = []
+
+
+@dataclass(frozen=True)
+class _Live:
+    """A session, what decodes its frames, and what marks them."""
+
+    session: LiveSession
+    pipeline: Pipeline
+    stamp: Stamp
+
+
+_open: list[_Live] = []
+"""The session of this process; empty before `open_session`."""
 
 
 def open_session(arguments: dict[str, Any], _progress: Progress) -> dict[str, Any]:
     """Load the model and encode the `avatars`; `motion_scale` multiplies the motion."""
+    from fomm_cli.live.options import LiveJob
+    from fomm_cli.live.pipeline import Pipeline
     from fomm_cli.live.session import LiveSession
+    from fomm_cli.marks.stamp import stamp_for
 
-    session = LiveSession.open(arguments["avatars"])
-    session.motion_scale = arguments["motion_scale"]
-    _session[:] = [session]
+    session = LiveSession.open(arguments["avatars"], LiveJob(motion_scale=arguments["motion_scale"]))
+    _open[:] = [_Live(session, Pipeline(session), stamp_for(session.checkpoint_sha256, invisible=True))]
     return {"avatars": len(arguments["avatars"])}
 
 
 def command(arguments: dict[str, Any], _progress: Progress) -> None:
-    """Change the session: a `command`, and for some of them a `value`."""
-    session, name, value = _session[0], arguments["command"], arguments["value"]
+    """Change the session: a `command`, and for some of them a `value` or a `file`."""
+    session, name, value = _open[0].session, arguments["command"], arguments["value"]
     if name == "take_reference":
         session.take_reference()
     elif name == "find_reference":
         session.find_reference()
+    elif name == "add_avatar":
+        session.avatars.add(arguments["file"])
     elif name == "switch_avatar":
         session.switch_avatar(int(value))
     else:
         session.motion_scale = min(10.0, max(0.0, float(value)))
 
 
-def animate_frame(arguments: dict[str, Any], _progress: Progress) -> tuple[bytes, dict[str, Any]]:
-    """Animate a camera `frame`, a small encoded image; returns a JPEG and the figures."""
+def put_frame(arguments: dict[str, Any], _progress: Progress) -> bool:
+    """Begin to animate a camera `frame`, a small encoded image; returns whether the next one has to wait for it."""
+    from fomm_cli.live.camera import Shot
+
     began = time.perf_counter()
     frame = _decoded(arguments["frame"], arguments["most_pixels"])
-    decoded = time.perf_counter()
-    result = _session[0].process(frame, arguments["captured_at"])
-    processed = time.perf_counter()
-    picture = _encoded(result.image)
-    ended = time.perf_counter()
+    pipeline, captured_at = _open[0].pipeline, arguments["captured_at"]
+    pipeline.put(Shot(frame, captured_at, began))
+    return pipeline.is_full
+
+
+def take_frame(_arguments: dict[str, Any], _progress: Progress) -> tuple[bytes, dict[str, Any]]:
+    """Finish the frame that was put first; returns a JPEG and the figures."""
+    done = _open[0].pipeline.take(wait=True)
+    assert done is not None  # noqa: S101 - as many are taken as were put
+    shot, result = done
+    picture = _encoded(_open[0].stamp(result.image))
     figures = {
-        "captured_at": arguments["captured_at"],
+        "captured_at": shot.time,
         "face": result.face,
         "reference": result.reference,
         "avatar": result.avatar,
         "warnings": list(result.warnings),
-        "crop": None if result.crop is None else asdict(result.crop),
-        "milliseconds": {
-            **result.milliseconds,
-            "jpeg": 1000 * (decoded - began + ended - processed),
-            "all": 1000 * (ended - began),
-        },
+        "crop": asdict(result.crop),
+        "milliseconds": {**result.milliseconds, "all": 1000 * (time.perf_counter() - shot.captured_at)},
     }
     return picture, figures
 

@@ -60,10 +60,11 @@ class LiveStart(_Request):
 
 
 class LiveCommand(_Request):
-    """Change a live session."""
+    """Change a live session; `value` is the index of an avatar or a scale, `file` the id of a new avatar's image."""
 
-    command: Literal["take_reference", "find_reference", "switch_avatar", "motion_scale"]
+    command: Literal["take_reference", "find_reference", "add_avatar", "switch_avatar", "motion_scale"]
     value: float = 0.0
+    file: str = ""
 
 
 Request = TypeVar("Request", bound=BaseModel)

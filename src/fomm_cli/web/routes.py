@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -19,151 +17,25 @@ from starlette.websockets import WebSocket
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.extras import is_installed
 from fomm_cli.faces.options import CheckJob
-from fomm_cli.models.bundled import sample
 from fomm_cli.models.catalogue import CATALOGUE
-from fomm_cli.scoring.options import ScoreJob
 from fomm_cli.version import __version__
 from fomm_cli.web import tasks
-from fomm_cli.web.files import CONTENT_TYPES, FileStore, StoredFile
-from fomm_cli.web.jobs import Job, JobQueue
-from fomm_cli.web.limits import UPLOAD_PATH, Limits
-from fomm_cli.web.live import LiveSockets
-from fomm_cli.web.motions import named_motions
-from fomm_cli.web.requests import (
-    AnimateRequest,
-    CheckRequest,
-    ScoreRequest,
-    animate_job,
-    job_request,
-    read_request,
-)
+from fomm_cli.web.files import CONTENT_TYPES
+from fomm_cli.web.jobs import Job
+from fomm_cli.web.limits import UPLOAD_PATH
+from fomm_cli.web.requests import CheckRequest, job_request, read_request
 from fomm_cli.web.security import error_response
-from fomm_cli.web.worker import StoppedError, Task, Worker
+from fomm_cli.web.studio import MOTION, Studio, result_path
+from fomm_cli.web.worker import StoppedError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "web"
 _ASSET_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_MOTION = "motion:"
 _HEARTBEAT = 15.0  # seconds between two signs of life of an event stream
 _INERT = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
 
 _AS_FORM = "Send it as a form with the field 'file', as curl -F file=@FILE does"
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Studio:
-    """All that the routes work with: files, jobs and the processes that compute."""
-
-    def __init__(self, folder: Path, limits: Limits, token: str) -> None:
-        """Keep everything in `folder`, which exists and is ours alone."""
-        self.token = token
-        self.limits = limits
-        self.folder = folder
-        uploads = folder / "files"
-        uploads.mkdir()
-        self.files = FileStore(uploads, limits)
-        source, driving = sample()
-        self.files.offer("sample-source", "sample portrait", source)
-        self.files.offer("sample-driving", "sample video", driving)
-        self.motions = named_motions()
-        self._job_worker = Worker(folder)
-        self._look_worker = Worker(folder)  # answers at once while a job runs
-        self._looking = asyncio.Lock()
-        self.queue = JobQueue(self._job_worker, limits, self.files.named)
-        self.live = LiveSockets(folder, limits, lambda number: self.file(number).path)
-        self.closing = asyncio.Event()
-
-    def file(self, number: str) -> StoredFile:
-        """Return a file by its id.
-
-        Raises:
-            InputError: there is none.
-        """
-        try:
-            return self.files.get(number)
-        except KeyError:
-            raise InputError(f"there is no file {number[:40]!r}", f"Upload it first: POST {UPLOAD_PATH}") from None
-
-    async def look(self, task: Task, arguments: dict[str, Any]) -> Any:
-        """Run a short task beside the jobs."""
-        async with self._looking:
-            try:
-                return await asyncio.to_thread(self._look_worker.run, task, arguments)
-            except FommError as error:
-                raise type(error)(self.files.named(error.problem), self.files.named(error.next_step)) from error
-
-    def stop(self) -> None:
-        """End all processes and streams at once."""
-        self.closing.set()
-        self.live.stop()
-        self._job_worker.stop()
-        self._look_worker.stop()
-
-    def new_job(self, request: AnimateRequest | ScoreRequest) -> Job:
-        """Make a job of a request.
-
-        Raises:
-            InputError: it asks for the impossible.
-        """
-        return self._animate_job(request) if isinstance(request, AnimateRequest) else self._score_job(request)
-
-    def _animate_job(self, request: AnimateRequest) -> Job:
-        source = self.file(request.source)
-        driving, driving_name = self._driving(request.driving)
-        folder = self.folder / f"job-{secrets.token_hex(8)}"
-        checkpoint, config = _model(request.model)
-        places = {
-            "source_image": source.path,
-            "driving_video": driving,
-            "result_video": folder / "result",
-            "checkpoint": checkpoint,
-            "config": config,
-        }
-        arguments = {"job": animate_job(request.options, places), "format": f".{request.format}"}
-        inputs = {"source": source.id, "driving": request.driving, "options": request.options, "model": request.model}
-        title = f"{Path(source.name).stem} · {Path(driving_name).stem}"
-        return Job("animate", title, tasks.animate_files, arguments, folder, inputs)
-
-    def _driving(self, number: str) -> tuple[Path, str]:
-        """Return path and name of a file, or of a motion of the package, which is named like a file."""
-        name = number.removeprefix(_MOTION)
-        if number != name and name in self.motions:
-            return Path(name), name
-        file = self.file(number)
-        return file.path, file.name
-
-    def _score_job(self, request: ScoreRequest) -> Job:
-        scored = self.queue.get(request.job)
-        if scored.kind != "animate" or scored.state != "done" or scored.result is None or scored.result["still"]:
-            raise InputError("only a finished video can be scored", "Wait until it is done")
-        job = scored.arguments["job"]
-        if job.driving_video.suffix == ".npz" or str(scored.inputs["driving"]).startswith(_MOTION):
-            raise InputError(
-                "a motion without its video cannot be scored, since there is nothing to compare with", "Use a video"
-            )
-        result = ScoreJob(result_path(scored), job.driving_video, job.source_image)
-        folder = self.folder / f"job-{secrets.token_hex(8)}"
-        return Job("score", scored.title, tasks.score_files, {"job": result}, folder, {"job": scored.id})
-
-
-def result_path(job: Job) -> Path:
-    """Return the file that a finished job made."""
-    if job.result is None or "file" not in job.result:
-        raise KeyError(job.id)
-    return job.folder / str(job.result["file"])
-
-
-def _model(name: str | None) -> tuple[Path | None, str | None]:
-    """Return the checkpoint and config of a model; published ones must be on this machine already."""
-    if name in (None, ""):
-        return None, None
-    entry = CATALOGUE.get(str(name))
-    path = None if entry is None else entry.local()
-    if entry is None or path is None:
-        raise InputError(
-            f"the model {str(name)[:40]!r} is not on this machine", f"Type: fomm download {str(name)[:40]}"
-        )
-    return path, entry.config
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
@@ -278,7 +150,7 @@ class Api:
         """Judge a source, and the beginning of a driving video if one is given."""
         asked = read_request(CheckRequest, await request.body())
         driving = None
-        if asked.driving is not None and not asked.driving.startswith(_MOTION):
+        if asked.driving is not None and not asked.driving.startswith(MOTION):
             driving = self._studio.file(asked.driving).path
         if driving is not None and driving.suffix == ".npz":
             driving = None  # a motion shows no face

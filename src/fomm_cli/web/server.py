@@ -24,8 +24,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from fomm_cli.errors import InputError
 from fomm_cli.web.limits import Limits
 from fomm_cli.web.options import DEFAULT_PORT, WebJob
-from fomm_cli.web.routes import Studio, routes
+from fomm_cli.web.routes import routes
 from fomm_cli.web.security import Access, BodyError, Guard, error_response
+from fomm_cli.web.studio import Studio
 
 logger = logging.getLogger(__name__)
 

@@ -1,18 +1,22 @@
-// Encodes camera frames, sends them to the server one at a time, and decodes the answers, beside the page's own thread.
+// Encodes camera frames, sends them to the server, and decodes the answers, beside the page's own thread. At most two
+// frames are underway, so delay cannot pile up; the next one is encoded before an answer comes, and sent at once with it.
 
 const LONGEST_SIDE = 480; // pixels of the frames that are sent; the model works on 256
 const HEADER = 8; // bytes: the time of capture
+const MOST_UNDERWAY = 2; // the server animates so many side by side
 const canvas = new OffscreenCanvas(1, 1);
 const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
 const decoder = new TextDecoder();
 let socket = null;
-let kept = null; // the camera frame that is on its way, where the page wants to show it
-let sentAt = 0;
+let prepared = null; // {bytes, camera}: the next frame to send; camera is its picture where the page wants to show it
+let underway = []; // {sentAt, camera} of the frames whose answers are awaited, in their order
+let answeredAt = 0;
+let interval = 0; // milliseconds between the last two answers
 
 onmessage = async ({ data }) => {
   if (data.type === "open") open(data);
-  else if (data.type === "frame") await send(data);
-  else if (data.type === "command") socket?.readyState === WebSocket.OPEN && socket.send(JSON.stringify({ command: data.command, value: data.value ?? 0 }));
+  else if (data.type === "frame") await prepare(data);
+  else if (data.type === "command") socket?.readyState === WebSocket.OPEN && socket.send(JSON.stringify(data.order));
   else if (data.type === "close") close();
 };
 
@@ -38,12 +42,12 @@ function open({ address, start }) {
 
 function close() {
   const own = socket;
-  socket = null;
+  socket = prepared = null;
+  underway = [];
   own?.close();
-  kept = null;
 }
 
-async function send({ frame, capturedAt, mirrored, keep }) {
+async function prepare({ frame, capturedAt, mirrored, keep }) {
   const width = frame.displayWidth ?? frame.width;
   const height = frame.displayHeight ?? frame.height;
   const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
@@ -52,22 +56,39 @@ async function send({ frame, capturedAt, mirrored, keep }) {
   context.setTransform(mirrored ? -1 : 1, 0, 0, 1, mirrored ? w : 0, 0);
   context.drawImage(frame, 0, 0, w, h);
   frame.close();
-  kept = keep ? await createImageBitmap(canvas) : null;
+  const camera = keep ? await createImageBitmap(canvas) : null;
   const jpeg = await (await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 })).arrayBuffer();
-  if (socket?.readyState !== WebSocket.OPEN) return;
-  const message = new Uint8Array(HEADER + jpeg.byteLength);
-  new DataView(message.buffer).setFloat64(0, capturedAt / 1000, true);
-  message.set(new Uint8Array(jpeg), HEADER);
-  sentAt = performance.now();
-  socket.send(message);
+  const bytes = new Uint8Array(HEADER + jpeg.byteLength);
+  new DataView(bytes.buffer).setFloat64(0, capturedAt / 1000, true);
+  bytes.set(new Uint8Array(jpeg), HEADER);
+  prepared = { bytes, camera };
+  send();
+}
+
+/** Send the prepared frame, unless an answer has to come first. */
+function send() {
+  if (!prepared || underway.length === MOST_UNDERWAY || socket?.readyState !== WebSocket.OPEN) return;
+  const { bytes, camera } = prepared;
+  socket.send(bytes);
+  underway.push({ sentAt: performance.now(), camera });
+  prepared = null;
+  postMessage({ type: "sent", room: room() });
+}
+
+/** Return the milliseconds until another frame can be sent, as far as that can be told. */
+function room() {
+  return underway.length < MOST_UNDERWAY ? 0 : Math.max(0, answeredAt + interval - performance.now());
 }
 
 async function answer(buffer) {
-  const roundTrip = performance.now() - sentAt;
+  const { sentAt, camera } = underway.shift();
+  const now = performance.now();
+  const roundTrip = now - sentAt;
+  if (answeredAt) interval = now - answeredAt;
+  answeredAt = now;
+  send();
   const length = new DataView(buffer).getUint32(0, true);
   const figures = JSON.parse(decoder.decode(new Uint8Array(buffer, 4, length)));
   const image = await createImageBitmap(new Blob([new Uint8Array(buffer, 4 + length)], { type: "image/jpeg" }));
-  const camera = kept;
-  kept = null;
-  postMessage({ type: "result", image, camera, figures, roundTrip }, camera ? [image, camera] : [image]);
+  postMessage({ type: "result", image, camera, figures, roundTrip, room: room() }, camera ? [image, camera] : [image]);
 }

@@ -1,4 +1,4 @@
-// The page Live: the webcam moves an avatar. One frame is in flight at a time, so delay cannot pile up.
+// The page Live: the webcam moves an avatar.
 
 import { address, assetAddress, socketAddress, upload } from "./api.js";
 import { chosenSource } from "./animate.js";
@@ -9,10 +9,11 @@ const LOST_AFTER = 0.8; // seconds without a face until the page says so
 const WARNING_SECONDS = 8;
 const WINDOW = 2; // seconds that figures are taken over
 const GHOST = 0.45;
+const LEAD = 30; // milliseconds before a frame can be sent, at which it is prepared
 
 const policy = window.trustedTypes?.createPolicy("fomm-worker", { createScriptURL: (url) => url });
 const view = { mirrored: true, ghost: false, self: false };
-const session = { worker: null, stream: null, isReady: false, isBusy: false, isFresh: false, capturedAt: 0, seen: 0, lastFace: 0 };
+const session = { worker: null, stream: null, isReady: false, isPrepared: false, isFresh: false, capturedAt: 0, roomAt: 0, seen: 0, lastFace: 0 };
 const avatars = [{ id: "sample-source", name: "sample portrait" }];
 let chosen = 0;
 let shown = []; // {at, delay, compute, transport} of the last frames
@@ -33,7 +34,7 @@ export function startLive({ upload_bytes: most }) {
   byId("live-device").addEventListener("change", () => session.stream && changeCamera());
   byId("live-scale").addEventListener("input", (event) => {
     byId("live-scale-shown").textContent = percent(event.target.value);
-    command("motion_scale", Number(event.target.value));
+    command("motion_scale", { value: Number(event.target.value) });
   });
   takeFiles(byId("avatar-drop"), byId("avatar-input"), (files) => addAvatars(files, most));
   arrowKeys(byId("avatars"), ".avatar", (button) => button.click());
@@ -93,7 +94,7 @@ function connect() {
   const url = assetAddress("live-worker.js");
   session.worker = new Worker(policy ? policy.createScriptURL(url) : url);
   session.worker.onmessage = ({ data }) => receive(data);
-  Object.assign(session, { isReady: false, isBusy: false });
+  Object.assign(session, { isReady: false, isPrepared: false, roomAt: 0 });
   const start = { avatars: avatars.map((each) => each.id), motion_scale: Number(byId("live-scale").value) };
   session.worker.postMessage({ type: "open", address: socketAddress("/api/live"), start });
 }
@@ -103,7 +104,7 @@ function end(error = null) {
   session.worker?.postMessage({ type: "close" });
   session.worker?.terminate();
   closeCamera(session.stream);
-  Object.assign(session, { worker: null, stream: null, isReady: false, isBusy: false, isFresh: false });
+  Object.assign(session, { worker: null, stream: null, isReady: false, isPrepared: false, roomAt: 0, isFresh: false });
   camera.srcObject = null;
   show(camera, false);
   show(byId("live-pill"), false);
@@ -132,8 +133,8 @@ async function changeCamera() {
   }
 }
 
-function command(name, value = 0) {
-  if (session.isReady) session.worker.postMessage({ type: "command", command: name, value });
+function command(name, details = {}) {
+  if (session.isReady) session.worker.postMessage({ type: "command", order: { command: name, ...details } });
 }
 
 // ---- frames
@@ -150,10 +151,11 @@ function watchCamera() {
   next(onFrame);
 }
 
-/** Send the newest camera frame, if it was not sent and none is on its way. */
+/** Prepare the newest camera frame to be sent, shortly before it can be. */
 async function offer() {
-  if (!session.isReady || session.isBusy || !session.isFresh) return;
-  Object.assign(session, { isBusy: true, isFresh: false });
+  if (!session.isReady || session.isPrepared || !session.isFresh) return;
+  if (performance.now() < session.roomAt - LEAD) return;
+  Object.assign(session, { isPrepared: true, isFresh: false });
   const { capturedAt } = session;
   const frame = window.VideoFrame ? new VideoFrame(camera) : await createImageBitmap(camera);
   const order = { type: "frame", frame, capturedAt, mirrored: view.mirrored, keep: view.ghost || view.self };
@@ -164,14 +166,18 @@ function receive(message) {
   if (message.type === "ready") {
     session.isReady = true;
     session.lastFace = performance.now();
-    if (chosen > 0) command("switch_avatar", chosen);
+    for (const { id } of avatars.slice(message.avatars)) command("add_avatar", { file: id }); // chosen meanwhile
+    if (chosen > 0) command("switch_avatar", { value: chosen });
+    offer();
+  } else if (message.type === "sent") {
+    Object.assign(session, { isPrepared: false, roomAt: performance.now() + message.room });
     offer();
   } else if (message.type === "closed") {
     end({ problem: message.problem, next_step: "Press Start the camera to try again" });
   } else if (message.type === "result" && session.stream) {
     show(byId("stage-empty"), false);
     draw(message);
-    session.isBusy = false;
+    session.roomAt = performance.now() + message.room;
     offer();
     warn(message.figures);
     requestAnimationFrame((now) => note(message, now));
@@ -274,7 +280,7 @@ function choose(index) {
     button.setAttribute("aria-checked", at === index);
     button.tabIndex = at === index ? 0 : -1;
   });
-  command("switch_avatar", index);
+  command("switch_avatar", { value: index });
   if (!session.stream) showStill();
 }
 
@@ -297,15 +303,14 @@ async function addAvatars(files, most) {
       const preview = await fetch(address(`/api/files/${stored.id}/preview`));
       if (!preview.ok) throw (await preview.json()).error;
       avatars.push(stored);
+      command("add_avatar", { file: stored.id });
     } catch (error) {
       say(box, error);
     }
   }
   if (avatars.length === before) return;
-  chosen = before;
   showAvatars();
-  if (session.stream) connect();
-  else showStill();
+  choose(before);
 }
 
 // ---- recording
