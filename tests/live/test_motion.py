@@ -133,7 +133,7 @@ def test_a_confirmed_face_is_followed_wherever_it_is() -> None:
     run(motion, [pose()], start=4.96)
     run(motion, [pose(0.9)] * 3, start=5)
     assert motion.doubtful_since is not None
-    motion.confirm()
+    motion.confirm(5.08)
     values = run(motion, [pose(0.9)] * seconds(1), start=5.12)
     assert motion.doubtful_since is None
     assert values[-1] == pytest.approx(pose(0.9).value[0].numpy(), abs=1e-3)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,6 +71,20 @@ def test_the_stream_shows_the_newest_frame(server: MjpegServer) -> None:
         server.put(np.full((64, 48, 3), level, np.uint8))
     time.sleep(0.2)
     assert any(next_image(stream)[0, 0, 0] == pytest.approx(170, abs=3) for _ in range(3))
+
+
+def test_ffmpeg_reads_the_stream(server: MjpegServer, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(
+            ffmpeg, "-f", "mpjpeg", "-i", f"{server.address}/stream.mjpg", "-frames:v", "3", tmp_path / "seen%d.png"
+        )
+        for level in range(0, 250, 10):
+            server.put(np.full((64, 48, 3), (level, 20, 60), np.uint8))
+            if wait([reading], timeout=0.2).done:
+                break
+    reading.result()
+    levels = [int(np.asarray(Image.open(tmp_path / f"seen{number}.png"))[20, 20, 0]) for number in (1, 2, 3)]
+    assert levels == sorted(levels) and levels[0] < levels[-1]
 
 
 def test_a_slow_client_holds_nobody_up(server: MjpegServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Controls:
             "h": lambda: self._toggle("_shows_help"),
             "q": lambda: self._toggle("quitting"),
         }
-        self._actions |= {str(number): lambda number=number: self._choose(number) for number in range(1, 10)}  # type: ignore[misc]
+        self._actions |= {str(number): partial(self._choose, number) for number in range(1, 10)}
 
     def press(self, key: str | None) -> None:
         """Do what a key asks for; other keys do nothing."""

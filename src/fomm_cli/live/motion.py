@@ -116,7 +116,7 @@ class Glide:
 
 
 class Doubt:
-    """Notices keypoints that jump as those of no face do: the face has gone, before a look could tell."""
+    """Notices keypoints that jump further than a face moves, as they do when it leaves the frame between two looks."""
 
     def __init__(self) -> None:
         self._believed: Tensor | None = None
