@@ -19,6 +19,7 @@ from support.web_help import WebServer, web_server
 
 pytest.importorskip("uvicorn", reason="the extra web is not installed")
 
+from fomm_cli.marks.verify import verify
 from fomm_cli.models.bundled import sample
 
 pytestmark = pytest.mark.browser
@@ -256,7 +257,7 @@ def test_a_recording_of_the_camera_drives_the_portrait(page: Any, server: WebSer
 
 
 @pytest.mark.usefixtures("with_mediapipe", "one_thread")
-def test_the_camera_moves_the_avatar(page: Any, driving: np.ndarray) -> None:
+def test_the_camera_moves_the_avatar(page: Any, server: WebServer, driving: np.ndarray, tmp_path: Path) -> None:
     page.locator("#tab-live").click()
     page.evaluate("""() => {
       window.painted = [];
@@ -289,6 +290,18 @@ def test_the_camera_moves_the_avatar(page: Any, driving: np.ndarray) -> None:
     page.wait_for_timeout(1200)
     page.locator("#live-record").click()
     until(page, "document.querySelector('#live-results video')?.videoWidth === 256")
+    with page.expect_download() as downloading:
+        page.locator("#live-results a").click()
+    recording = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(recording)
+    assert verify(recording).invisible is not None
+
+    loaded = set(server.children())
+    page.set_input_files("#avatar-input", sample()[0])
+    until(page, "document.querySelector('.avatar:nth-child(2)')?.ariaChecked === 'true'")
+    page.evaluate("window.painted = []")
+    until(page, "window.painted.length > 3")
+    assert loaded <= set(server.children()), "the model was loaded again for one more avatar"
     page.keyboard.press("q")
     until(page, "document.getElementById('live-start').checkVisibility()")
 
