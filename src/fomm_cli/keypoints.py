@@ -43,9 +43,6 @@ class KeyPoints:
 def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Invert 2x2 matrices in closed form; the result is finite for any input.
 
-    Gaussian elimination with row pivoting, written out: unlike the adjugate it rounds as `torch.linalg.inv` does,
-    which matters because small Jacobians multiply a difference in the last bit.
-
     Args:
         matrix: shape (..., 2, 2).
 
@@ -54,23 +51,11 @@ def inverse_2x2(matrix: Tensor) -> tuple[Tensor, Tensor]:
         mask of those places, shape (...).
     """
     a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
-    swapped = c.abs() > a.abs()
-    pivot, beside = torch.where(swapped, c, a), torch.where(swapped, d, b)
-    one, no_pivot = torch.ones_like(pivot), pivot == 0
-    pivot = torch.where(no_pivot, one, pivot)  # a division by zero would spoil gradients even where it is not used
-    factor = torch.where(swapped, a, c) / pivot
-    below = torch.where(swapped, b, d)
-    rest = below - factor * beside
+    determinant = a * d - b * c
     # "not above" rather than "below": NaN counts as singular too
-    singular = ~(rest.abs() > 1e-6 * (below.abs() + (factor * beside).abs())) | ~torch.isfinite(pivot * rest)
-    singular |= no_pivot
-    rest = torch.where(singular, one, rest)
-    one_over_rest, one_over_pivot = 1 / rest, 1 / pivot
-    lower = -factor * one_over_rest
-    first = torch.stack(((1 - beside * lower) * one_over_pivot, lower), dim=-1)
-    second = torch.stack((-beside * one_over_rest * one_over_pivot, one_over_rest), dim=-1)
-    inverse = torch.where(
-        swapped[..., None, None], torch.stack((second, first), dim=-1), torch.stack((first, second), dim=-1)
-    )
+    singular = ~(determinant.abs() > 1e-6 * ((a * d).abs() + (b * c).abs())) | ~torch.isfinite(determinant)
+    # a division by zero would spoil gradients even where it is not used
+    determinant = torch.where(singular, torch.ones_like(determinant), determinant)
+    adjugate = torch.stack((d, -b, -c, a), dim=-1).view(matrix.shape)
     identity = torch.eye(2, dtype=matrix.dtype, device=matrix.device)
-    return torch.where(singular[..., None, None], identity, inverse), singular
+    return torch.where(singular[..., None, None], identity, adjugate / determinant[..., None, None]), singular

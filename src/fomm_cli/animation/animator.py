@@ -208,6 +208,5 @@ class Animator:
 
     def to_tensor(self, images: np.ndarray) -> Tensor:
         """Convert images (B, H, W, 3), uint8 or float32 in [0, 1], to float32 (B, 3, H, W) on the device."""
-        # a copy, for strides as of a fresh array: convolutions choose their algorithm, and so their rounding, by them
-        tensor = torch.from_numpy(images.copy()).to(self.device).permute(0, 3, 1, 2)
+        tensor = torch.from_numpy(np.require(images, requirements="W")).to(self.device).permute(0, 3, 1, 2)
         return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()

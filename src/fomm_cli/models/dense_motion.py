@@ -14,7 +14,6 @@ from fomm_cli.models.coordinates import coordinate_grid, double_by_guide, full_p
 from fomm_cli.models.layers import Hourglass, downsampling, head
 
 GUIDE = 36  # scores: nine neighbours for each of four new pixels
-_PRODUCTS = 300  # that a CPU may add up
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class DenseMotionNetwork(nn.Module):
 
     def estimate(self, inputs: Tensor) -> Tensor:
         """Run the layers between `candidates` and `combine`: (B, sum of the heads' channels, h, w)."""
-        return convolve_in_parts(self.hourglass(inputs), self.heads)
+        return convolve_at_once(self.hourglass(inputs), self.heads)
 
     @property
     def heads(self) -> list[nn.Conv2d]:
@@ -143,20 +142,11 @@ def _doubled(deformation: Tensor, occlusion_map: Tensor | None, guide: Tensor) -
     return doubled, None if occlusion_map is None else maps[:, 2:]
 
 
-def convolve_in_parts(features: Tensor, heads: list[nn.Conv2d]) -> Tensor:
-    """Apply several convolutions of one shape at once; returns their outputs one after another, (B, sum of C', h, w).
-
-    On a CPU a float32 sum over all channels loses two digits, which the flow shows. Summed in parts of some 300
-    products it loses one, in the same time.
-    """
+def convolve_at_once(features: Tensor, heads: list[nn.Conv2d]) -> Tensor:
+    """Apply several convolutions of one shape as one; returns their outputs one after another, (B, sum of C', h, w)."""
     weight = torch.cat([head.weight for head in heads])
     bias = torch.cat([head.bias for head in heads if head.bias is not None])
-    in_parts = features.device.type == "cpu" and not features.requires_grad  # training needs the time more
-    channels = _PRODUCTS // weight[0, 0].numel() if in_parts else features.shape[1]
-    out = bias.view(1, -1, 1, 1)
-    for part, kernel in zip(torch.split(features, channels, 1), torch.split(weight, channels, 1), strict=True):
-        out = out + F.conv2d(part, kernel, padding=heads[0].padding)
-    return out
+    return F.conv2d(features, weight, bias, padding=heads[0].padding)
 
 
 def local_motions(kp_source: KeyPoints, kp_driving: KeyPoints, height: int, width: int) -> Tensor:

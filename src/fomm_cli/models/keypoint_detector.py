@@ -51,11 +51,9 @@ class KPDetector(nn.Module):
         """Average over the heat maps of scores (B, K, H, W), and over Jacobian maps (B, 4 or 4 K, H, W)."""
         batch, points, height, width = scores.shape
         heatmap = F.softmax(scores.flatten(2) / self.temperature, dim=2)  # (B, K, H * W)
-        grid = coordinate_grid(height, width, heatmap)
-        # sums, not a matrix product: see Networks.prepare_inference
-        value = (heatmap.view(batch, points, height, width, 1) * grid).sum(dim=(2, 3))
+        value = heatmap @ coordinate_grid(height, width, heatmap).view(height * width, 2)
         if jacobians is None:
             return KeyPoints(value)
         maps = jacobians.reshape(batch, -1, 4, height * width)  # (B, 1 or K, 4, H * W)
-        jacobian = (heatmap[:, :, None] * maps).sum(dim=-1)
+        jacobian = maps @ heatmap[..., None]  # (B, K, 4, 1)
         return KeyPoints(value, jacobian.view(batch, points, 2, 2))

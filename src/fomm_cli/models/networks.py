@@ -15,7 +15,7 @@ from fomm_cli.errors import InputError
 from fomm_cli.models.checkpoint import NETWORKS, Checkpoint
 from fomm_cli.models.generator import Generator
 from fomm_cli.models.keypoint_detector import KPDetector
-from fomm_cli.models.layers import WIDE, ResBlock, SameBlock, lay_channels_last
+from fomm_cli.models.layers import ResBlock, SameBlock, lay_channels_last
 
 Shapes = dict[str, torch.Size]
 
@@ -41,27 +41,18 @@ class Networks:
         return {"kp_detector": self.kp_detector, "generator": self.generator}
 
     def prepare_inference(self, device: torch.device, *, fold: bool = True) -> None:
-        """Switch to evaluation, fold batch norms into convolutions, and move to a device. Not reversible.
-
-        The networks that find the motion keep their batch norms: where a Jacobian is small, one bit more or less in a
-        keypoint moves pixels.
-        """
+        """Switch to evaluation, fold batch norms into convolutions, and move to a device. Not reversible."""
         for network in self.parts().values():
             network.eval().requires_grad_(False).to(device)
-        if not fold:
-            return
-        fold_batch_norms(self.generator)
-        if device.type == "cpu":
-            # as images come; otherwise every call lays them out anew. Narrow layers would be rounded otherwise
-            convolutions = (layer for layer in self.kp_detector.modules() if isinstance(layer, nn.Conv2d))
-            lay_channels_last(*(layer for layer in convolutions if layer.in_channels >= WIDE))
+            if fold:
+                fold_batch_norms(network)
+        if fold and device.type == "cpu":  # as images come; otherwise every call lays them out anew
+            lay_channels_last(self.kp_detector)
 
 
-def fold_batch_norms(generator: Generator) -> None:
-    """Merge batch norms into the convolutions before them, in place; the images stay the same."""
-    for name, module in generator.named_modules():
-        if name.startswith("dense_motion_network"):
-            continue
+def fold_batch_norms(network: nn.Module) -> None:
+    """Merge batch norms into the convolutions before them, in place; what comes out stays the same."""
+    for module in network.modules():
         if isinstance(module, SameBlock):
             _fold(module, "conv", "norm")
         elif isinstance(module, ResBlock):  # norm1 has no convolution before it
