@@ -28,7 +28,7 @@ def _run(options: argparse.Namespace) -> None:
     with progress_bar(shown=not options.quiet, units={"scoring": "result"}) as progress:
         result = study(job, progress)
     print_result(options, as_json(result), _report(result))
-    if result.failed and job.driving_video is not None:
+    if result.failed and job.driving_videos:
         name, why = next(iter(result.failed.items()))
         raise FommError(
             f"{len(result.failed)} results are missing, such as {name}: {why}", "The same command tries them again"

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from fomm_cli.models.bundled import ASSETS
 from fomm_cli.scoring.rubric import STUDY_PARTS
-from fomm_cli.study.charts import GROUPS, compared_images, is_equal, rows_by_mouth
+from fomm_cli.study.charts import GROUPS, compared_images, is_equal
 from fomm_cli.study.ratings import Agreement
 from fomm_cli.study.rows import Row, Study
 
 ClaimVerdict = Literal["agrees", "disagrees", "cannot tell", ""]
+Statistic = Callable[[np.ndarray], float]
 
 _CLEAR = 0.5  # points; smaller differences are none
 _USABLE = 2.0  # points, below which nothing can get much worse
 _SMALL = 0.8  # height of a face in driving faces, below which it is clearly smaller
-_FEWEST = 5  # images for a correlation
+_FEWEST = 5  # portraits; the spread of fewer says nothing about other portraits
+_RESAMPLES = 2000
 
 
 class Measured(NamedTuple):
-    """Whether figures agree with a claim, a sentence with these figures, and the number of results behind them."""
+    """Whether figures agree with a claim, a sentence with these figures, and the number of portraits behind them."""
 
     verdict: ClaimVerdict
     text: str
@@ -40,13 +42,25 @@ class Claim:
         claim: the claim of the students' study that it is about, from assets/claims.yaml; empty for others.
         verdict: whether the figures agree with the claim.
         text: the sentence.
-        samples: number of results that it rests on.
+        samples: number of portraits, or of results, that it rests on.
     """
 
     claim: str
     verdict: ClaimVerdict
     text: str
     samples: int
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A figure that is above zero where the claim holds, with its 95 % bootstrap interval over the portraits."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.2f} [{self.low:+.2f} to {self.high:+.2f}]"
 
 
 def students_claims() -> dict[str, dict[str, Any]]:
@@ -70,9 +84,30 @@ def findings(study: Study, agreements: Sequence[Agreement] = ()) -> list[Claim]:
     return found
 
 
-def _mean(rows: Sequence[Row], name: str) -> float | None:
-    values = [value for row in rows if (value := row.value(name)) is not None]
-    return float(np.mean(values)) if values else None
+def verdict_of(effects: Sequence[Effect]) -> ClaimVerdict:
+    """Agree where every interval lies above zero, disagree where one lies below, and else say that nobody can tell."""
+    if all(effect.low > 0 for effect in effects):
+        return "agrees"
+    return "disagrees" if any(effect.high < 0 for effect in effects) else "cannot tell"
+
+
+def effect_of(portraits: np.ndarray, statistic: Statistic) -> Effect:
+    """Estimate a statistic of portraits, and by resampling them how far it holds for others.
+
+    Args:
+        portraits: a line for each, float (N, ...).
+        statistic: of such an array.
+    """
+    random = np.random.default_rng(0)
+    numbers = random.integers(0, len(portraits), (_RESAMPLES, len(portraits)))
+    low, high = np.percentile([statistic(portraits[drawn]) for drawn in numbers], (2.5, 97.5))
+    return Effect(statistic(portraits), float(low), float(high))
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Spearman's rank correlation; 0 where either does not vary."""
+    ranks = np.stack([rankdata(one), rankdata(other)])
+    return float(np.corrcoef(ranks)[0, 1]) if ranks.std(1).all() else 0.0
 
 
 def _contrast(study: Study, model: str) -> Measured:
@@ -80,81 +115,97 @@ def _contrast(study: Study, model: str) -> Measured:
         row for row in compared_images(study)
         if row.model == model and row.features is not None and "total" in row.scores
     ]  # fmt: skip
-    totals = [row.scores["total"].value for row in rows]
-    columns = {name: [float(getattr(row.features, name)) for row in rows] for name in ("contrast", "whites")}
-    if len(rows) < _FEWEST:
-        text = f"{len(rows)} image(s) with a face in equal framings are too few; add some with --kind"
-        return Measured("cannot tell", text, len(rows))
-    if max(totals) < _USABLE or any(len(set(column)) < 2 for column in (totals, *columns.values())):
-        text = f"the {len(rows)} images in equal framings hardly differ, or none gets points to compare"
-        return Measured("cannot tell", text, len(rows))
-    rho = {name: float(spearmanr(column, totals).statistic) for name, column in columns.items()}
-    text = (
-        f"over {len(rows)} images, the total goes with the contrast by {rho['contrast']:+.2f} "
-        f"and with the whites of the eyes by {rho['whites']:+.2f} (Spearman)"
+    table = np.array([
+        [np.mean([row.scores["total"].value for row in of_one]),
+         *(np.mean([getattr(row.features, name) for row in of_one]) for name in ("contrast", "whites"))]
+        for of_one in _by_portrait(rows).values()
+    ])  # fmt: skip
+    if len(table) < _FEWEST:
+        text = f"{len(table)} portrait(s) with a face in equal framings are too few; add some with --kind"
+        return Measured("cannot tell", text, len(table))
+    if table[:, 0].max() < _USABLE:
+        return Measured("cannot tell", f"none of the {len(table)} portraits gets {_USABLE:g} points", len(table))
+    contrast = effect_of(table, lambda chosen: correlation(chosen[:, 1], chosen[:, 0]))
+    whites = effect_of(table, lambda chosen: correlation(chosen[:, 2], chosen[:, 0]))
+    beyond = effect_of(
+        table,
+        lambda chosen: correlation(chosen[:, 1], chosen[:, 0]) - max(0.0, correlation(chosen[:, 2], chosen[:, 0])),
     )
-    agrees = rho["contrast"] > max(0.0, rho["whites"])
-    return Measured("agrees" if agrees else "disagrees", text, len(rows))
+    text = (
+        f"over {len(table)} portraits, the total goes with the contrast by {contrast} and with the whites of the eyes "
+        f"by {whites} (Spearman); the first beyond the second: {beyond}"
+    )
+    return Measured(verdict_of([beyond]), text, len(table))
 
 
 def _small(study: Study, model: str) -> Measured:
     series = [row for rows in study.of(model, "size").values() for row in rows if row.size is not None]
-    small = [row for row in series if row.size is not None and row.size < _SMALL]
-    same = [row for row in series if is_equal(row)]
-    losses = {part: _loss(same, small, part) for part in (*STUDY_PARTS, "total")}
-    known = {part: loss for part, loss in losses.items() if loss is not None}
-    if "total" not in known or "mouth" not in known:
-        return Measured("cannot tell", "there are no results of smaller faces to compare", len(small))
-    if (reference := _mean(same, "total") or 0.0) < _USABLE:
-        text = f"even faces as large as the driving one get {reference:.1f} points, so there is little to lose"
-        return Measured("cannot tell", text, len(small) + len(same))
-    parts = ", ".join(f"{part} {-known[part]:+.1f}" for part in STUDY_PARTS if part in known)
+    small = _by_portrait([row for row in series if row.size is not None and row.size < _SMALL])
+    same = _by_portrait([row for row in series if is_equal(row)])
+    losses, reference = [], []
+    for portrait in sorted(small.keys() & same.keys()):
+        loss = [_loss(same[portrait], small[portrait], part) for part in ("total", *STUDY_PARTS)]
+        if None not in loss:
+            losses.append(loss)
+            reference.append(_mean(same[portrait], "total"))
+    if not losses:
+        return Measured("cannot tell", "there are no results of smaller faces to compare", 0)
+    table = np.array(losses, float)
+    mean = float(np.mean([value for value in reference if value is not None]))
+    if mean < _USABLE:
+        text = f"even faces as large as the driving one get {mean:.1f} points, so there is little to lose"
+        return Measured("cannot tell", text, len(table))
+    mouth = 1 + STUDY_PARTS.index("mouth")
+    others = [1 + index for index, part in enumerate(STUDY_PARTS) if part != "mouth"]
+    total = effect_of(table, lambda chosen: float(chosen[:, 0].mean()))
+    first = effect_of(table, lambda chosen: float(chosen[:, mouth].mean() - chosen[:, others].mean(0).max()))
+    parts = ", ".join(f"{part} {mean:.1f}" for part, mean in zip(STUDY_PARTS, table[:, 1:].mean(0), strict=True))
     text = (
-        f"faces below {_SMALL:g} of the driving face's height get {-known['total']:+.1f} points against equal ones "
-        f"({parts}; {len(small)} against {len(same)} results)"
+        f"faces below {_SMALL:g} of the driving face's height lose {total} points against equal ones ({parts}), the "
+        f"mouth {first} more than any other part, over {len(table)} portrait(s)"
     )
-    first = max((part for part in STUDY_PARTS if part in known), key=known.__getitem__)
-    agrees = known["total"] > _CLEAR and first == "mouth"
-    return Measured("agrees" if agrees else "disagrees", text, len(small) + len(same))
-
-
-def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float | None:
-    one, other = _mean(reference, name), _mean(others, name)
-    return None if one is None or other is None else one - other
+    return _judged([total, first], text, len(table))
 
 
 def _border(study: Study, model: str) -> Measured:
     table = study.of(model, "place")
-    edge = [row for label, rows in table.items() if label != "centre" for row in rows]
-    middle = table.get("centre", [])
-    means = [[row.distortion for row in rows if row.distortion is not None] for rows in (edge, middle)]
-    if not all(means):
-        return Measured("cannot tell", "no face is seen in the results at the border and in the middle", len(edge))
-    at_edge, in_middle = (float(np.mean(values)) for values in means)
-    total = _loss(middle, edge, "total")
+    edge = _by_portrait([row for label, rows in table.items() if label != "centre" for row in rows])
+    middle = _by_portrait(table.get("centre", []))
+    changes = [
+        (_distortion(edge[portrait]), _distortion(middle[portrait])) for portrait in sorted(edge.keys() & middle.keys())
+    ]
+    known = np.array([change for change in changes if None not in change], float)
+    if not len(known):
+        return Measured("cannot tell", "no face is seen in the results at the border and in the middle", 0)
+    squeezed = effect_of(100 * known, lambda chosen: float((chosen[:, 0] - chosen[:, 1]).mean()))
+    at_edge, in_middle = known.mean(0)
     text = (
-        f"faces at the border change their width by height by {at_edge:.1%} beyond the driving face, "
-        f"those in the middle by {in_middle:.1%}"
-        + ("" if total is None else f"; their total is {-total:+.1f} points")
-        + f" ({len(means[0])} against {len(means[1])} results)"
+        f"faces at the border change their width by height by {at_edge:.1%} beyond the driving face, those in the "
+        f"middle by {in_middle:.1%}: {squeezed} percentage points, over {len(known)} portrait(s)"
     )
-    return Measured("agrees" if at_edge > 1.5 * in_middle else "disagrees", text, sum(map(len, means)))
+    return _judged([squeezed], text, len(known))
 
 
 def _mouths(study: Study, model: str) -> Measured:
-    table = rows_by_mouth(study, model)
-    means = [(kind, mean, len(table[kind])) for kind in students_claims()["mouths"]["best_to_worst"]
-             if kind in table and (mean := _mean(table[kind], "mouth")) is not None]  # fmt: skip
-    samples = sum(count for _, _, count in means)
-    if len(means) < 2:
-        text = "the images do not hold their mouths in different ways; add some with --kind"
-        return Measured("cannot tell", text, samples)
-    text = "mouths get " + ", ".join(f"{mean:.1f} points {kind} (n = {count})" for kind, mean, count in means)
-    values = [mean for _, mean, _ in means]
-    if max(values) < _USABLE:
-        return Measured("cannot tell", f"{text}: there is little to lose", samples)
-    in_order = values == sorted(values, reverse=True) and values[0] - values[-1] > _CLEAR
-    return Measured("agrees" if in_order else "disagrees", text, samples)
+    order: list[str] = students_claims()["mouths"]["best_to_worst"]
+    table = []
+    for rows in _by_portrait([row for row in compared_images(study) if row.model == model]).values():
+        held = rows[0].features.mouth if rows[0].features else ""
+        if held in order and (mean := _mean(rows, "mouth")) is not None:
+            table.append((order.index(held), mean))
+    points = np.array(table, float).reshape(-1, 2)
+    kinds = sorted(set(points[:, 0].astype(int)))
+    if len(kinds) < 2:
+        text = "the portraits do not hold their mouths in different ways; add some with --kind"
+        return Measured("cannot tell", text, len(points))
+    of_kind = {kind: points[points[:, 0] == kind, 1] for kind in kinds}
+    means = ", ".join(
+        f"{values.mean():.1f} points {order[kind]} (n = {len(values)})" for kind, values in of_kind.items()
+    )
+    if points[:, 1].max() < _USABLE:
+        return Measured("cannot tell", f"mouths get {means}: there is little to lose", len(points))
+    in_order = effect_of(points, lambda chosen: -correlation(chosen[:, 0], chosen[:, 1]))
+    return _judged([in_order], f"mouths get {means}; the students' order holds by {in_order} (Spearman)", len(points))
 
 
 _MEASUREMENTS: dict[str, Callable[[Study, str], Measured]] = {
@@ -164,6 +215,36 @@ _MEASUREMENTS: dict[str, Callable[[Study, str], Measured]] = {
     "mouths": _mouths,
 }
 """The measurement of each claim, by the keys of assets/claims.yaml."""
+
+
+def _judged(effects: Sequence[Effect], text: str, portraits: int) -> Measured:
+    """Judge by intervals, where there are enough portraits for them to mean something."""
+    if portraits < _FEWEST:
+        return Measured("cannot tell", f"{text}: too few for a verdict", portraits)
+    return Measured(verdict_of(effects), text, portraits)
+
+
+def _by_portrait(rows: Sequence[Row]) -> Mapping[str, list[Row]]:
+    """Collect the results of each portrait, of all driving videos."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.portrait, []).append(row)
+    return found
+
+
+def _mean(rows: Sequence[Row], name: str) -> float | None:
+    values = [value for row in rows if (value := row.value(name)) is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _loss(reference: Sequence[Row], others: Sequence[Row], name: str) -> float | None:
+    one, other = _mean(reference, name), _mean(others, name)
+    return None if one is None or other is None else one - other
+
+
+def _distortion(rows: Sequence[Row]) -> float | None:
+    values = [row.distortion for row in rows if row.distortion is not None]
+    return float(np.mean(values)) if values else None
 
 
 def _extremes(table: dict[str, list[Row]], group: str) -> list[tuple[str, int]]:

@@ -31,7 +31,7 @@ def _place(text: str) -> NamedPlace:
 
 @dataclass(frozen=True)
 class StudyJob:
-    """Animate portraits in many framings, and other images, with one driving video, and score the results."""
+    """Animate portraits in many framings, and other images, with driving videos, and score the results."""
 
     source_images: Annotated[
         tuple[Path, ...],
@@ -40,15 +40,13 @@ class StudyJob:
             short="-s", flag="source_image", metavar="IMAGE", group="images",
         ),
     ] = ()  # fmt: skip
-    driving_video: Annotated[
-        Path | None,
+    driving_videos: Annotated[
+        tuple[Path, ...],
         Option(
-            "what moves them; without it, the report in --out is written again",
-            short="-d",
-            metavar="VIDEO",
-            group="images",
+            "what moves them, repeatable; without it, the report in --out is written again",
+            short="-d", flag="driving_video", metavar="VIDEO", group="images",
         ),
-    ] = None  # fmt: skip
+    ] = ()  # fmt: skip
     out: Annotated[
         Path,
         Option(
@@ -100,9 +98,9 @@ class StudyJob:
         """Validate the options; raise InputError on an impossible combination."""
         check_bounds(self)
         images = bool(self.source_images or self.kinds)
-        if images and self.driving_video is None:
+        if images and not self.driving_videos:
             raise InputError("--driving_video is missing", "Give the video that moves the images")
-        if not images and self.driving_video is not None:
+        if self.driving_videos and not images:
             raise InputError("there is nothing to animate", "Give --source_image, or --kind label=image, or both")
         if not images and self.ratings is None:
             raise InputError("there is nothing to do", "Give --source_image and --driving_video, or --ratings")

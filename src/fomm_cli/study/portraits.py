@@ -66,18 +66,18 @@ class StudyImage:
     features: Features | None
 
 
-def make_images(job: StudyJob, driving: Framing, detector: FaceDetector) -> list[StudyImage]:
-    """Write every image of a study into its folder.
+def make_images(job: StudyJob, folder: Path, driving: Framing, detector: FaceDetector) -> list[StudyImage]:
+    """Write every image of a study, framed like a driving face, into a folder.
 
     Args:
-        job: says which.
+        job: names the images.
+        folder: to write.
         driving: how the driving face sits in its first frame.
         detector: one that knows landmarks.
 
     Raises:
         InputError: an image cannot be read, a portrait has no face, or a framing is impossible.
     """
-    folder = job.out / "pictures"
     make_folder(folder)
     entries = []
     names: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from fomm_cli.files.atomic import replacing
@@ -13,7 +14,8 @@ from fomm_cli.study.ratings import HIGHEST, Rating, agreements, mean_points
 from fomm_cli.study.rows import NUMBERS, Row, Study, write_table
 from fomm_cli.study.views import write_sheet
 
-_SHOWN = ("model", "group", "label", "portrait")
+_SHEET_ROWS = 12
+_SHOWN = ("model", "driving", "group", "label", "portrait")
 
 
 def write_report(folder: Path, study: Study, ratings: Sequence[Rating]) -> tuple[Path, list[Claim]]:
@@ -27,15 +29,21 @@ def write_report(folder: Path, study: Study, ratings: Sequence[Rating]) -> tuple
     found = findings(study, agreements(ratings, computed) if ratings else ())
     write_table(folder / "study.csv", study.rows, people)
     charts = draw_charts(folder / "charts", study) if study.rows else []
-    for model in study.models:
-        for group in study.groups:
-            rows = [row for label in study.of(model, group).values() for row in label]
-            name = f"{group}.png" if len(study.models) == 1 else f"{group}-{model}.png"
-            write_sheet(folder / "sheets" / name, f"{group}: {model}", rows, folder)
+    _write_sheets(folder, study)
     page = folder / "study.html"
     with replacing(page) as part:
         part.write_text(render(study, found, charts, people, folder), encoding="utf-8")
     return page, found
+
+
+def _write_sheets(folder: Path, study: Study) -> None:
+    """Write a contact sheet for each group, model and driving video."""
+    for model, driving, group in product(study.models, study.frames, study.groups):
+        rows = [row for rows in study.of(model, group).values() for row in rows if row.driving == driving]
+        several = [name for name, names in ((model, study.models), (driving, study.frames)) if len(names) > 1]
+        if rows:
+            title = f"{group}: {model}, moved by {driving}"
+            write_sheet(folder / "sheets" / f"{'-'.join([group, *several])}.png", title, rows[:_SHEET_ROWS], folder)
 
 
 def render(

@@ -24,6 +24,7 @@ class Row:
         result: path of the video in the study's folder, which names it.
         view: path of the video that shows it beside its source and driving video.
         model: it was made by.
+        driving: name of the driving video.
         group: size, place or kind.
         label: in the group.
         portrait: name of the image it was made from.
@@ -39,6 +40,7 @@ class Row:
     result: str
     view: str
     model: str
+    driving: str
     group: str
     label: str
     portrait: str
@@ -60,14 +62,12 @@ class Study:
     """All data that the report of a study is made from.
 
     Attributes:
-        driving: name of the driving video.
-        frames: of each result.
+        frames: of the driving videos, by their names.
         rows: the results.
         failed: why there is no result, by its name.
     """
 
-    driving: str
-    frames: int
+    frames: dict[str, int]
     rows: tuple[Row, ...]
     failed: dict[str, str]
 
@@ -120,7 +120,7 @@ class Study:
 
 def _check_names(row: Row, path: Path) -> None:
     """Raise InputError where a name would lead out of the study's folder: it may come from somebody else."""
-    for name in (row.group, row.model):
+    for name in (row.group, row.model, row.driving):
         if not name or name != Path(name).name or "\\" in name or name in (".", ".."):
             raise InputError(f"{path}: the name {name!r} leads out of the study", "Delete the file")
     for name in (row.view, row.result):
@@ -142,7 +142,7 @@ def write_table(path: Path, rows: Sequence[Row], people: dict[str, dict[str, flo
 
 def table_line(row: Row, people: dict[str, float] | None) -> dict[str, str]:
     """Return a result as text by column."""
-    line = {"result": row.result, "model": row.model, "group": row.group, "label": row.label, "portrait": row.portrait}
+    line = {name: str(getattr(row, name)) for name in ("result", "model", "driving", "group", "label", "portrait")}
     for name in NUMBERS:
         score = row.scores.get(name)
         for suffix, value in (("", "value"), ("_low", "low"), ("_high", "high")):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from fomm_cli.batch.run import run_batch
 from fomm_cli.errors import FommError, InterruptedByUserError
 from fomm_cli.extras import require
 from fomm_cli.faces.detectors.opening import open_detector
+from fomm_cli.faces.face import FaceDetector
 from fomm_cli.faces.framing import CENTRE, FACE_HEIGHT, Framing, framing_in
 from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.hashing import sha256_of
@@ -54,6 +56,29 @@ class Contestant:
 
 
 @dataclass(frozen=True)
+class Scene:
+    """A driving video, and what is prepared with it for all models.
+
+    Attributes:
+        name: of the driving video, without suffix.
+        path: of the driving video.
+        clip: the driving video, opened.
+        key: identifies its content.
+        frames: number of its frames.
+        scorers: of results, by the names of the models.
+        images: to animate, framed like the driving face.
+    """
+
+    name: str
+    path: Path
+    clip: Clip
+    key: str
+    frames: int
+    scorers: dict[str, Scorer]
+    images: tuple[StudyImage, ...]
+
+
+@dataclass(frozen=True)
 class StudyResult:
     """The result of a study.
 
@@ -79,11 +104,11 @@ def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
     """
     require("charts")
     ratings = [] if job.ratings is None else read_ratings(job.ratings)
-    if job.driving_video is None:
+    if not job.driving_videos:
         done = Study.load(job.out / _STUDY)
     else:
         try:
-            done = _work(job, job.driving_video, progress)
+            done = _work(job, progress)
         except KeyboardInterrupt:
             raise InterruptedByUserError("interrupted", "The same command continues from there") from None
         done.save(job.out / _STUDY)
@@ -100,33 +125,48 @@ def study(job: StudyJob, progress: Progress = silent) -> StudyResult:
     return StudyResult(page, len(done.rows), done.failed, tuple(finding.text for finding in findings))
 
 
-def _work(job: StudyJob, driving_video: Path, progress: Progress) -> Study:
-    driving = open_clip(driving_video, max_frames=job.max_frames)
+def _work(job: StudyJob, progress: Progress) -> Study:
     for image in job.source_images:
         check_exists(image)
     models = _models(job, progress)
+    clips = {
+        name: open_clip(path, max_frames=job.max_frames)
+        for name, path in zip(_names(job.driving_videos), job.driving_videos, strict=True)
+    }
     make_folder(job.out)
     with open_detector("mediapipe") as detector:
-        face = Scorer(driving, detector, partial(_load, models[0], job.device)).driving_face
-        scorers = {
-            model.name: Scorer(driving, detector, partial(_load, model, job.device), driving_face=face)
-            for model in models
-        }
-        entries = make_images(job, _driving_framing(face, driving), detector)
-        pairs = {f"{model.name}/{entry.path.stem}.mp4": (model, entry) for model in models for entry in entries}
-        results = job.out / "results"
+        scenes = [
+            _prepare(job, name, path, clip, models, detector)
+            for path, (name, clip) in zip(job.driving_videos, clips.items(), strict=True)
+        ]
+        results = {
+            f"{model.name}/{scene.name}/{entry.path.stem}.mp4": (model, scene, entry)
+            for model in models for scene in scenes for entry in scene.images
+        }  # fmt: skip
         batch = BatchJob(
-            tuple(_animate_job(job, driving_video, name, *pair) for name, pair in pairs.items()),
-            results, overwrite=True, devices=(job.device,) * job.workers, threads=job.threads,
+            tuple(_animate_job(job, name, *what) for name, what in results.items()),
+            job.out / "results", overwrite=True, devices=(job.device,) * job.workers, threads=job.threads,
         )  # fmt: skip
         failed = run_batch(batch, progress).failed
-        judge = _Judge(job, driving_video, driving, scorers)
         rows = []
-        for done, (name, pair) in enumerate(pairs.items(), start=1):
+        for done, (name, what) in enumerate(results.items(), start=1):
             if name not in failed:
-                rows.append(judge.row(name, *pair))
-            progress("scoring", done, len(pairs))
-    return Study(driving_video.name, len(face), tuple(rows), failed)
+                rows.append(_scored(job, name, *what))
+            progress("scoring", done, len(results))
+    return Study({scene.name: scene.frames for scene in scenes}, tuple(rows), failed)
+
+
+def _prepare(
+    job: StudyJob, name: str, path: Path, clip: Clip, models: Sequence[Contestant], detector: FaceDetector
+) -> Scene:
+    """Track the face of a driving video, and frame every image like it."""
+    face = Scorer(clip, detector, partial(_load, models[0], job.device)).driving_face
+    scorers = {
+        model.name: Scorer(clip, detector, partial(_load, model, job.device), driving_face=face) for model in models
+    }
+    images = make_images(job, job.out / "images" / name, _driving_framing(face, clip), detector)
+    key = sha256_of(path) if path.is_file() else str(path.resolve())
+    return Scene(name, path, clip, key, len(face), scorers, tuple(images))
 
 
 def _models(job: StudyJob, progress: Progress) -> list[Contestant]:
@@ -136,12 +176,15 @@ def _models(job: StudyJob, progress: Progress) -> list[Contestant]:
     configs = configs * len(job.checkpoints) if len(configs) == 1 else configs
     models = [Contestant("", *each) for each in zip(job.checkpoints, configs, strict=True)]
     models = [with_checkpoint_file(model, progress) for model in models]
-    stems = [
-        str(model.checkpoint and model.checkpoint.name).split(".")[0] for model in models
-    ]  # of vox-cpk.pth.tar, too
-    counts = Counter(stems)
-    names = [stem if counts[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]
+    names = _names([model.checkpoint for model in models if model.checkpoint is not None])
     return [replace(model, name=name) for name, model in zip(names, models, strict=True)]
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Name files by their stems, and those with the same stem by their number too."""
+    stems = [path.name.split(".")[0] for path in paths]  # of vox-cpk.pth.tar, too
+    counts = Counter(stems)
+    return [stem if counts[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]
 
 
 def _load(model: Contestant, device: str) -> Animator:
@@ -160,44 +203,36 @@ def _driving_framing(face: FaceTrack, driving: Clip) -> Framing:
     return framing
 
 
-def _animate_job(job: StudyJob, driving_video: Path, name: str, model: Contestant, entry: StudyImage) -> AnimateJob:
+def _animate_job(job: StudyJob, name: str, model: Contestant, scene: Scene, entry: StudyImage) -> AnimateJob:
     return AnimateJob(
-        entry.path, driving_video, Path(name), checkpoint=model.checkpoint, config=model.config,
+        entry.path, scene.path, Path(name), checkpoint=model.checkpoint, config=model.config,
         max_frames=job.max_frames, crop="none",
     )  # fmt: skip
 
 
-class _Judge:
-    """Scores results, and keeps the scores in the study's folder."""
-
-    def __init__(self, job: StudyJob, driving_video: Path, driving: Clip, scorers: dict[str, Scorer]) -> None:
-        self._job = job
-        self._driving = driving
-        self._scorers = scorers
-        self._driving_key = sha256_of(driving_video) if driving_video.is_file() else str(driving_video.resolve())
-
-    def row(self, name: str, model: Contestant, entry: StudyImage) -> Row:
-        """Return the scored row of a result; kept from an earlier run where nothing has changed."""
-        result = self._job.out / "results" / name
-        remembered = self._job.out / "scores" / f"{name}.json"
-        view = Path("views") / name
-        key = self._key(result, entry, model)
-        if (row := _remembered(remembered, key)) is not None and (self._job.out / view).exists():
-            return row
-        source = read_first_frame(entry.path)
-        write_view(self._job.out / view, source, self._driving, open_clip(result))
-        report = self._scorers[model.name].score(open_clip(result), source)
-        row = _row(f"results/{name}", view.as_posix(), model.name, entry, report)
-        make_folder(remembered.parent)
-        with replacing(remembered) as part:
-            part.write_text(json.dumps({"key": key, "row": asdict(row)}), encoding="utf-8")
+def _scored(job: StudyJob, name: str, model: Contestant, scene: Scene, entry: StudyImage) -> Row:
+    """Score a result and write its view, unless an earlier run has kept both."""
+    result = job.out / "results" / name
+    remembered = job.out / "scores" / f"{name}.json"
+    view = Path("views") / name
+    key = _key(job, result, model, scene, entry)
+    if (row := _remembered(remembered, key)) is not None and (job.out / view).exists():
         return row
+    source = read_first_frame(entry.path)
+    write_view(job.out / view, source, scene.clip, open_clip(result))
+    report = scene.scorers[model.name].score(open_clip(result), source)
+    row = _row(f"results/{name}", view.as_posix(), model, scene, entry, report)
+    make_folder(remembered.parent)
+    with replacing(remembered) as part:
+        part.write_text(json.dumps({"key": key, "row": asdict(row)}), encoding="utf-8")
+    return row
 
-    def _key(self, result: Path, entry: StudyImage, model: Contestant) -> str:
-        files = [sha256_of(path) for path in (result, entry.path, model.checkpoint or bundled_checkpoint())]
-        names = [entry.group, entry.label, entry.portrait, self._job.max_frames]
-        content = [__version__, self._driving_key, *files, *names]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+def _key(job: StudyJob, result: Path, model: Contestant, scene: Scene, entry: StudyImage) -> str:
+    """Identify everything that the scores of a result depend on."""
+    files = [sha256_of(path) for path in (result, entry.path, model.checkpoint or bundled_checkpoint())]
+    names = [entry.group, entry.label, entry.portrait, scene.name, job.max_frames]
+    return hashlib.sha256(json.dumps([__version__, scene.key, *files, *names]).encode()).hexdigest()
 
 
 def _remembered(path: Path, key: str) -> Row | None:
@@ -211,10 +246,10 @@ def _remembered(path: Path, key: str) -> Row | None:
         return None
 
 
-def _row(result: str, view: str, model: str, entry: StudyImage, report: Report) -> Row:
+def _row(result: str, view: str, model: Contestant, scene: Scene, entry: StudyImage, report: Report) -> Row:
     found = {"total": report.scores.total, **report.scores.parts}
     scores = {name: score for name in NUMBERS if (score := found[name]) is not None}
     return Row(
-        result, view, model, entry.group, entry.label, entry.portrait, entry.size,
+        result, view, model.name, scene.name, entry.group, entry.label, entry.portrait, entry.size,
         scores, report.scores.basis, report.scores.seen, report.distortion, report.scores.notes, entry.features,
     )  # fmt: skip
