@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU (extra `onnx`), running the generator as `fomm export` writes it."""
+"""Run the generator in ONNX Runtime on the CPU (extra `onnx`), in the form that `fomm export` writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that took time to make, kept in the cache folder."""
+"""Keep models that took time to make in the cache folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SUMS = "sums.json"  # of the other files, by name
 
 
 def kept(model: LoadedModel, kind: str, packages: tuple[str, ...]) -> Path:
-    """The folder for what is made of a model.
+    """Return the folder of what was made of a model; make it at first use.
 
     Its name says which weights, config and sampling it is for, and which versions of `packages` make it.
     """

@@ -1,4 +1,4 @@
-"""A certificate authority and signing key of this machine, made at first use."""
+"""Make and keep a certificate authority and signing key for this machine, at first use."""
 
 from __future__ import annotations
 

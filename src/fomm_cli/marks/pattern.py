@@ -1,4 +1,4 @@
-"""The pattern of the invisible mark: a sum of diagonal waves, one part to be found by, the others for the 64 bits.
+"""Draw the pattern of the invisible mark: a sum of diagonal waves, one part to find it, the others for 64 bits.
 
 The pattern fills the frame whatever its size: every wave goes through the frame a whole number of times, so that
 scaling leaves it as it is and cropping shifts and stretches it. Its waves are those that video codecs keep best where

@@ -1,4 +1,4 @@
-"""A child process that computes for the server, so that work can be ended at any moment and its memory returns."""
+"""Run tasks in a child process, so that they can be ended at any moment and their memory is returned."""
 
 from __future__ import annotations
 
