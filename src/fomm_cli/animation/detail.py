@@ -3,7 +3,8 @@
 What is lost when the source shrinks to the model's size is not lost for the result: the flow that the networks predict
 anyway says where every pixel of a frame comes from. Detail is left out where it would be wrong: where the networks
 painted rather than warped (occlusion map, and frames that differ from the warped source), where the flow folds or
-squeezes, and where it is no stronger than noise.
+squeezes, and where it is no stronger than noise. Where the flow rests, as in a still background, the source takes the
+place of the frame.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_STRENGTH = 1.1  # of detail above the noise; the networks soften a little what they warp
+_STRENGTH = 1.12  # of detail above the noise; the networks soften a little what they warp
 _NOISE = 4.0  # grey levels; weaker detail is grain, which does not move with the face
 _STRETCH = (1.15, 2.0)  # from here on detail fades, here it is gone: source pixels a pixel
 _FOLD = (0.5, 0.1)
+_REST = (0.4, 1.5)  # pixels of the model that something moves by; up to here it rests, from here on it moves
 _LIKENESS = (0.8, 0.3)  # structural similarity of the frame to the warped source
 _LIKENESS_WINDOW = 9  # pixels of the model
 _LIKENESS_FLOOR = 20.0  # variance in squared grey levels below which structure is noise
@@ -163,19 +165,22 @@ class DetailTransfer:
         height, width = self.size
         if self._reduces:
             return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA))
-        enlarged = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC)
         warped = self._warp(self._shown, flow, cv2.INTER_LINEAR)  # as the model warps
+        trust = self._trust(frame, warped, flow, occlusion)
+        still = trust * self._rest(flow)
+        frame = cv2.blendLinear(warped, frame, still, 1 - still)
+        enlarged = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC)
         interpolation = cv2.INTER_CUBIC if max(self.size) <= _CUBIC_UP_TO else cv2.INTER_LINEAR
         sharp = self._warp(self._source, flow, interpolation)
         blurred = cv2.resize(warped, (width, height), interpolation=cv2.INTER_CUBIC)
         detail = cv2.LUT(cv2.addWeighted(sharp, 1, blurred, -1, 128), self._cored)
-        weight = self._weight(frame, warped, flow, occlusion)
+        weight = np.asarray(np.rint(trust * _ONE), np.uint8)
         return np.asarray(cv2.add(enlarged, self._faded(detail, weight), dtype=cv2.CV_8U))
 
-    def _weight(
+    def _trust(
         self, frame: np.ndarray, warped: np.ndarray, flow: np.ndarray, occlusion: np.ndarray | None
     ) -> np.ndarray:
-        """Return how far the warped source can be trusted at each pixel of the frame, uint8 (h, w), 128 for fully."""
+        """Return how far the warped source can be trusted at each pixel of the frame, float32 (h, w) in [0, 1]."""
         import cv2
 
         trust = self._trust_in_flow(flow)
@@ -183,8 +188,16 @@ class DetailTransfer:
             trust = trust * occlusion
         height, width = frame.shape[:2]
         trust = cv2.resize(trust, (width, height), interpolation=cv2.INTER_LINEAR)
-        trust = trust * _ramp(_likeness(frame, warped), *_LIKENESS)
-        return np.asarray(np.rint(trust * _ONE), np.uint8)
+        return np.asarray(trust * _ramp(_likeness(frame, warped), *_LIKENESS), np.float32)
+
+    def _rest(self, flow: np.ndarray) -> np.ndarray:
+        """Return 1 where the flow leaves things where they are, 0 where it moves them, float32 (h, w)."""
+        import cv2
+
+        height, width = self._shown.shape[:2]
+        across, down = (self._warp.displacement(flow, axis) * self._shown.shape[1 - axis] for axis in (0, 1))
+        rest = np.asarray(_ramp(np.hypot(across, down), *_REST), np.float32)
+        return np.asarray(cv2.resize(rest, (width, height), interpolation=cv2.INTER_LINEAR))
 
     def _trust_in_flow(self, flow: np.ndarray) -> np.ndarray:
         """Return 0 where the flow folds, squeezes or leaves the source, 1 where it moves rigidly, (n, m)."""
