@@ -18,6 +18,10 @@ IMAGE_SIDE = 32_768
 """Pixels of the longer side of an image: the filter that shrinks it to the model's size grows with the side."""
 VIDEO_PIXELS = 8192 * 8192 // 2
 """Of a video frame: decoders keep a dozen and more of them at a time. 8K video has 33 megapixels, this is as much."""
+WEBP_BYTES = 512 << 20
+"""Of an animated WebP file, which is held in memory while its frames are decoded."""
+WEBP_FRAMES = 100_000
+"""Of an animated WebP file: more than an hour at 25 frames per second. A frame of nothing takes 24 bytes."""
 
 TEMPLATE_BYTES = 512 << 20
 """Of the arrays of a motion template, unpacked."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from fomm_cli.errors import InputError
 from fomm_cli.files.atomic import check_replaceable, is_frame_pattern, missing_folder, replacing, replacing_frames
-from fomm_cli.media.formats import ALLOWED, IMAGES_WRITTEN, VIDEOS_WRITTEN
+from fomm_cli.media.formats import ALLOWED, IMAGES_WRITTEN, VIDEOS_WRITTEN, WITH_ALPHA
 from fomm_cli.media.video.writer import unwritable
 
 FOLDER_PATTERN = "%05d.png"
@@ -90,6 +90,11 @@ class Target:
     def shown(self) -> Path:
         """The path to tell people: the folder rather than the pattern, where they named a folder."""
         return self.path.parent if self.path.name == FOLDER_PATTERN else self.path
+
+    @property
+    def holds_alpha(self) -> bool:
+        """Whether what is written there can be transparent."""
+        return self.path.suffix.lower() in WITH_ALPHA
 
     @contextmanager
     def publishing(self) -> Iterator[Path]:

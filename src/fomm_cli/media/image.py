@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +36,7 @@ _BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # 
 _BYTES_OF_DECODER = {"WEBP": 12, "AVIF": 8, "JPEG2000": 12, "ICO": 8, "TIFF": 4, "GIF": 4, "PNG": 2}
 """What decoding takes a pixel beside the image, as measured."""
 _RESULT_BYTES = 3
+_ALPHA_BYTES = 1  # besides, where the alpha channel is kept
 _TILE_PIXELS = 1 << 20  # of the pieces in which images are converted
 _warnings_lock = threading.Lock()
 
@@ -61,14 +63,42 @@ def read_image_or_none(path: Path) -> np.ndarray | None:
     Raises:
         InputError: the file is missing or empty, or an image that is damaged or too large.
     """
+    found = read_source_or_none(path, keep_alpha=False)
+    return None if found is None else found.pixels
+
+
+def read_colours(path: Path) -> np.ndarray:
+    """Read an image as `read_image` does, but show transparent parts in the colours they have."""
+    image = read_source_or_none(path, keep_alpha=True)
+    if image is None:
+        check_content(path, "image")
+        raise not_an_image(path)
+    return np.ascontiguousarray(image.pixels[..., :3])
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """An image with or without its transparency.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), or (H, W, 4) where it is partly transparent and the alpha channel was kept.
+        transparent: whether it is partly transparent as stored.
+    """
+
+    pixels: np.ndarray
+    transparent: bool
+
+
+def read_source_or_none(path: Path, *, keep_alpha: bool) -> SourceImage | None:
+    """Read an image file as `read_image_or_none` does, with its alpha channel if that is kept and not all opaque."""
     check_file(path, "image")
     with _pillow():
         with _damaged_otherwise(path):
             image = _open_or_none(path)
         if image is not None:
             with image:
-                return _decode(path, image)
-        return _read_tiff(path) if _starts_as_tiff(path) else None
+                return _decode(path, image, keep_alpha)
+        return _read_tiff(path, keep_alpha) if _starts_as_tiff(path) else None
 
 
 def not_an_image(path: Path) -> InputError:
@@ -92,7 +122,7 @@ def write_image(path: Path, frame: np.ndarray, metadata: dict[str, str]) -> None
 
     Args:
         path: ends in .png, .jpg or .jpeg.
-        frame: uint8 (H, W, 3) RGB.
+        frame: uint8 (H, W, 3) RGB; RGBA for .png.
         metadata: texts to store, such as ``title`` and ``comment``; JPEG keeps these two.
 
     Raises:
@@ -169,13 +199,14 @@ def _open_or_none(path: Path) -> Image.Image | None:
         return None
 
 
-def _decode(path: Path, image: Image.Image) -> np.ndarray:
-    check_decoded_size(path, *image.size, bytes_per_pixel(image))
+def _decode(path: Path, image: Image.Image, keep_alpha: bool) -> SourceImage:
+    needed = bytes_per_pixel(image) + (_ALPHA_BYTES if keep_alpha and image.has_transparency_data else 0)
+    check_decoded_size(path, *image.size, needed)
     with _damaged_otherwise(path):
         if image.format == "TIFF" and _is_deep_colour(image):
-            return _read_tiff(path)
+            return _read_tiff(path, keep_alpha)
         image.load()  # some formats turn themselves upright now, and forget the tag
-        return _to_rgb(image)
+        return _converted(image, keep_alpha)
 
 
 def bytes_per_pixel(image: Image.Image) -> int:
@@ -209,27 +240,42 @@ def _tiles(height: int, width: int) -> Iterator[Tile]:
             yield slice(top, min(height, top + rows)), slice(left, min(width, left + columns))
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    """Convert a loaded image of any Pillow mode to uint8 (H, W, 3), upright."""
+def _converted(image: Image.Image, keep_alpha: bool) -> SourceImage:
+    """Convert a loaded image of any Pillow mode to uint8 (H, W, 3 or 4), upright."""
     width, height = image.size
     turn = image.getexif().get(_EXIF_ORIENTATION, 1)
-    result = np.empty((width, height, 3) if turn in (5, 6, 7, 8) else (height, width, 3), np.uint8)
+    is_deep = image.mode.startswith("I") or image.mode == "F"
+    channels = 4 if keep_alpha and image.has_transparency_data and not is_deep else 3
+    shape = (width, height) if turn in (5, 6, 7, 8) else (height, width)
+    result = np.empty((*shape, channels), np.uint8)
     as_stored = _as_stored(result, turn)
 
     def piece(tile: Tile) -> Image.Image:
         rows, columns = tile
         return image.crop((columns.start, rows.start, columns.stop, rows.stop))
 
-    if image.mode.startswith("I") or image.mode == "F":
-        _fill_from_deep(as_stored, lambda tile: np.asarray(piece(tile)))
-        return result
-    transparent = image.has_transparency_data
+    if is_deep:
+        return _kept(result, _fill_from_deep(as_stored, lambda tile: np.asarray(piece(tile))))
+    transparent = False
     for tile in _tiles(height, width):
-        if transparent:
-            as_stored[tile] = composite_over_white(np.asarray(piece(tile).convert("RGBA")))
+        if image.has_transparency_data:
+            transparent |= _fill_from_rgba(as_stored[tile], np.asarray(piece(tile).convert("RGBA")))
         else:
             as_stored[tile] = np.asarray(piece(tile).convert("RGB"))
-    return result
+    return _kept(result, transparent)
+
+
+def _fill_from_rgba(result: np.ndarray, rgba: np.ndarray) -> bool:
+    """Fill (h, w, 4) with RGBA as it is, or (h, w, 3) over white; returns whether any is transparent."""
+    result[:] = rgba if result.shape[2] == 4 else composite_over_white(rgba)
+    return bool(rgba[..., 3].min(initial=255) < 255)
+
+
+def _kept(pixels: np.ndarray, transparent: bool) -> SourceImage:
+    """Return an image without the alpha channel that says nothing."""
+    if pixels.shape[2] == 4 and not transparent:
+        pixels = np.ascontiguousarray(pixels[..., :3])
+    return SourceImage(pixels, transparent)
 
 
 def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
@@ -241,7 +287,7 @@ def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
     return upright[rows, columns]
 
 
-def _read_tiff(path: Path) -> np.ndarray:
+def _read_tiff(path: Path, keep_alpha: bool) -> SourceImage:
     """Read the TIFF layouts that Pillow does not know or misreads, such as float or 16-bit colour."""
     import tifffile
 
@@ -251,7 +297,8 @@ def _read_tiff(path: Path) -> np.ndarray:
             page = file.pages[0]
             height, width = int(page.imagelength), int(page.imagewidth)  # type: ignore[union-attr]
             # once as an array, and once more where it is compressed
-            check_decoded_size(path, width, height, _RESULT_BYTES + 2 * -(-page.nbytes // (height * width)))
+            needed = _RESULT_BYTES + 2 * -(-page.nbytes // (height * width))
+            check_decoded_size(path, width, height, needed + (_ALPHA_BYTES if keep_alpha else 0))
             try:
                 pixels = page.asarray()
             except ValueError:  # a compression that tifffile alone does not know, such as LZW
@@ -260,9 +307,9 @@ def _read_tiff(path: Path) -> np.ndarray:
             pixels = np.moveaxis(pixels, 0, -1)  # planar: (C, H, W) -> (H, W, C)
         if pixels.ndim not in (2, 3) or pixels.shape[:2] != (height, width):
             raise ValueError(f"an array of the shape {pixels.shape}")
-        result = np.empty((height, width, 3), np.uint8)
-        _fill_from_deep(result, lambda tile: pixels[tile])
-        return result
+        channels = 4 if keep_alpha and pixels.ndim == 3 and pixels.shape[2] == 4 else 3
+        result = np.empty((height, width, channels), np.uint8)
+        return _kept(result, _fill_from_deep(result, lambda tile: pixels[tile]))
 
 
 def _decode_by_ffmpeg(path: Path) -> np.ndarray:
@@ -280,12 +327,15 @@ def _starts_as_tiff(path: Path) -> bool:
         return file.read(4) in _TIFF_STARTS
 
 
-def _fill_from_deep(result: np.ndarray, pixels_of: Callable[[Tile], np.ndarray]) -> None:
-    """Scale (h, w) or (h, w, C) of any number type to uint8 RGB, tile by tile.
+def _fill_from_deep(result: np.ndarray, pixels_of: Callable[[Tile], np.ndarray]) -> bool:
+    """Scale (h, w) or (h, w, C) of any number type to uint8, tile by tile.
 
     Args:
-        result: uint8 (H, W, 3), filled in.
+        result: uint8 (H, W, 3), filled in; (H, W, 4) for RGBA whose alpha is kept.
         pixels_of: gives the pixels of a tile.
+
+    Returns:
+        Whether any pixel is transparent.
     """
 
     def values_of(tile: Tile) -> np.ndarray:
@@ -296,13 +346,15 @@ def _fill_from_deep(result: np.ndarray, pixels_of: Callable[[Tile], np.ndarray])
     tiles = list(_tiles(*result.shape[:2]))
     brightest = max(float(values_of(tile).max(initial=0)) for tile in tiles)
     factor = 255 / _full_scale(pixels_of(tiles[0]).dtype.newbyteorder("="), brightest)
+    transparent = False
     for tile in tiles:
         bytes_ = np.rint(values_of(tile) * factor).astype(np.uint8)
         channels = bytes_.shape[2]
         if channels == 4:
-            result[tile] = composite_over_white(bytes_)
+            transparent |= _fill_from_rgba(result[tile], bytes_)
         else:
             result[tile] = bytes_ if channels == 3 else bytes_[..., :1]
+    return transparent
 
 
 def _full_scale(kind: np.dtype, brightest: float) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fomm_cli.errors import InputError
+from fomm_cli.files.inputs import is_there
 from fomm_cli.options import MOST, Option, frame_rate, seconds
 
 _GROUP = "trim and size"
@@ -32,6 +34,14 @@ ResultSize = Annotated[
         "or an even N; beyond the model's size, fine detail comes from the source",
         metavar="model|source|N", parse=result_size, low=64, high=2048, expected="model, source, or an even number "
         "from 64 to 2048", group="output",
+    ),
+]  # fmt: skip
+BackgroundChoice = Annotated[
+    str | None,
+    Option(
+        "what shows through a transparent source: a colour such as green or #00ff00, or an image (default: the result "
+        "stays transparent where its format can, else white)",
+        metavar="COLOUR|IMAGE", group="output",
     ),
 ]  # fmt: skip
 Start = Annotated[
@@ -62,6 +72,25 @@ def check_result_size(size: int | str) -> None:
     """Raise InputError unless a size is a word or an even number."""
     if (isinstance(size, str) and size not in ("model", "source")) or (isinstance(size, int) and size % 2):
         raise InputError(f"invalid --size {size}", "Expected model, source, or an even number from 64 to 2048")
+
+
+def colour_of(text: str) -> tuple[int, ...] | None:
+    """Return red, green and blue of a CSS name, or of a colour such as ``#00ff00``; None for any other text."""
+    from PIL import ImageColor
+
+    try:
+        colour = ImageColor.getrgb(text)
+    except ValueError:
+        return None
+    return colour if len(colour) == 3 and max(colour) <= 255 else None
+
+
+def check_background(text: str) -> None:
+    """Raise InputError where a background is neither a colour nor the name of a file."""
+    if colour_of(text) is None and not is_there(Path(text)):
+        raise InputError(
+            f"invalid --background {text}", "Expected a colour such as green or #00ff00, or an existing image"
+        )
 
 
 def check_times(start: float, end: float | None) -> None:

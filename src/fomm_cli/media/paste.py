@@ -68,7 +68,7 @@ class PasteBack:
         """Prepare what is the same for every frame.
 
         Args:
-            image: the whole image, uint8 (H, W, 3).
+            image: the whole image, uint8 (H, W, 3), or (H, W, 4) with alpha.
             region: the part that was animated, at least partly inside.
             shown: what the model was given of it, float32 (h, w, 3) in [0, 1].
             weight: how much of the animated image may show at each pixel of the part inside the whole one,
@@ -107,11 +107,12 @@ class PasteBack:
         """Paste an animated image into its region; the result is bit-identical outside it.
 
         Args:
-            animated: uint8 (h, w, 3).
+            animated: uint8 (h, w, C), with as many channels as the whole image.
             onto: the whole image with other faces in it, which is changed and returned; None for a fresh copy.
         """
         region, inside = self._region, self._inside
-        enlarged = _resize(self._colours(animated), (region.height, region.width))
+        corrected = np.concatenate([self._colours(animated[..., :3]), animated[..., 3:]], axis=-1, dtype=np.float32)
+        enlarged = _resize(corrected, (region.height, region.width))
         new = enlarged[inside.top - region.top :, inside.left - region.left :][: inside.height, : inside.width]
         whole = self._image.copy() if onto is None else onto
         old = whole[self._rows, self._columns]

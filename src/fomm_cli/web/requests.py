@@ -41,7 +41,7 @@ class AnimateRequest(_Request):
     source: str
     driving: str
     model: str | None = None
-    format: Literal["mp4", "webm", "gif"] = "mp4"
+    format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
     options: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -328,7 +328,7 @@ function chosenOptions() {
   for (const name of ["start", "end", "max_frames", "best_frame", "crf"]) if (form[name].value !== "") options[name] = Number(form[name].value);
   options.size = Number(form.size.value) || form.size.value;
   if (form.absolute.checked) delete options.motion_scale;
-  if (form.format.value === "gif" || state.driving.content_type === "") options.audio = false;
+  if (["gif", "webp"].includes(form.format.value) || state.driving.content_type === "") options.audio = false;
   if (state.face) options.face = state.face;
   return options;
 }
@@ -441,7 +441,7 @@ async function remove(id) {
 
 // ---- results
 
-const isImage = ({ result }) => result.still || result.file.endsWith(".gif");
+const isImage = ({ result }) => result.still || /\.(gif|webp)$/.test(result.file);
 const finished = () => [...state.jobs.values()].filter(({ job }) => job.state === "done").map(({ job }) => job).reverse();
 
 function showResults() {

@@ -86,14 +86,6 @@ def _unopenable(path: Path) -> InputError:
     )
 
 
-def _undecodable(path: Path) -> InputError:
-    with path.open("rb") as file:
-        is_webp = file.read(12)[8:] == b"WEBP"
-    if is_webp:
-        return InputError(f"{path} is an animated WebP, which cannot be read as a video", "Convert it to GIF or MP4.")
-    return InputError(f"{path} holds no frame that can be decoded", "Download or copy it again.")
-
-
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
@@ -130,7 +122,7 @@ def probe(path: Path) -> tuple[Probe, bool]:
             elif len(packets) >= _PROBED_PACKETS:
                 break
         if frame is None:
-            raise _undecodable(path)
+            raise InputError(f"{path} holds no frame that can be decoded", "Download or copy it again.")
         timing, timed = _timing(stream, frame, packets)
         count = len(packets) if whole and not stream.frames else _declared_frames(container, stream, timing.rate)
         return Probe(frame, timing, timed, count), bool(container.streams.audio)

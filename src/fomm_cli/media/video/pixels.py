@@ -1,4 +1,4 @@
-"""Convert a decoded video frame to upright RGB over white."""
+"""Convert a decoded video frame to upright RGB."""
 
 from __future__ import annotations
 
@@ -26,13 +26,21 @@ Turn = tuple[float, float, float, float]
 """A display matrix (a, b, c, d), by which the pixel at (x, y) is shown at (a x + c y, b x + d y), y downwards."""
 
 
-def upright_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, turn: Turn) -> np.ndarray:
+def upright_rgb(
+    frame: av.VideoFrame, reformatter: VideoReformatter, turn: Turn, *, over_white: bool = True
+) -> np.ndarray:
     """Convert by the colour matrix and range the stream declares, and turn by its display matrix.
+
+    Args:
+        frame: as decoded.
+        reformatter: converts it.
+        turn: its display matrix.
+        over_white: whether transparent parts are laid over white, rather than shown in the colours they have.
 
     Returns:
         uint8 (H, W, 3) RGB.
     """
-    has_alpha = frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+    has_alpha = over_white and (frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components))
     # Every argument is spelled out: PyAV 15 ignores what the frame declares unless source and target are both given.
     converted = reformatter.reformat(
         frame,

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -20,11 +21,13 @@ from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import check_exists
 from fomm_cli.files.kind import Kind, identify
 from fomm_cli.media.folder import images_in
-from fomm_cli.media.image import is_still_image, read_image
+from fomm_cli.media.image import is_still_image, read_colours, read_image
 from fomm_cli.media.video.decoder import Damage, decoded_frames, probe
 from fomm_cli.media.video.frame import Frame, Moment
 from fomm_cli.media.video.pixels import display_matrix, upright_rgb
-from fomm_cli.media.video.timing import DEFAULT_RATE
+from fomm_cli.media.video.timing import DEFAULT_RATE, judge_timing
+from fomm_cli.media.video.webp import TICK as WEBP_TICK
+from fomm_cli.media.video.webp import WebpAnimation, open_webp
 
 _log = logging.getLogger(__name__)
 _SEEK_FROM = 5  # seconds; decoding that much is quicker than a seek that goes wrong
@@ -182,6 +185,8 @@ def open_clip(
     end: float | None = None,
     max_frames: int | None = None,
     rate: Fraction | None = None,
+    *,
+    over_white: bool = True,
 ) -> Clip:
     """Open a video, a folder of frames or a still image.
 
@@ -191,6 +196,7 @@ def open_clip(
         end: seconds since the first frame, exclusive.
         max_frames: stop after this many kept frames.
         rate: frames per second of a folder of frames (25 when None); videos have their own.
+        over_white: whether transparent parts of a file are laid over white, rather than shown in the colours they have.
 
     Raises:
         InputError: nothing there that can be read as frames, or an impossible range.
@@ -203,15 +209,18 @@ def open_clip(
     ):
         raise InputError(f"No frame of {path} can lie between {start:g} s and {end} s", "Let the end follow the start.")
     check_exists(path)
-    source: Source
+    return Clip(path, _source_of(path, rate or DEFAULT_RATE, over_white), kept)
+
+
+def _source_of(path: Path, rate: Fraction, over_white: bool) -> Source:
     kind = _identified(path)
     if kind == "folder":
-        source = FolderSource(path, rate or DEFAULT_RATE)
-    elif kind != "video" and is_still_image(path):
-        source = StillSource(path, rate or DEFAULT_RATE)
-    else:
-        source = VideoSource(path)
-    return Clip(path, source, kept)
+        return FolderSource(path, rate)
+    if kind == "video":
+        return VideoSource(path, over_white)
+    if (animation := open_webp(path)) is not None:
+        return WebpSource(animation, over_white)
+    return StillSource(path, rate, over_white) if is_still_image(path) else VideoSource(path, over_white)
 
 
 def _identified(path: Path) -> Kind:
@@ -230,8 +239,8 @@ class StillSource:
 
     origin = Fraction(0)
 
-    def __init__(self, path: Path, rate: Fraction) -> None:
-        self._image = read_image(path)
+    def __init__(self, path: Path, rate: Fraction, over_white: bool) -> None:
+        self._image = read_image(path) if over_white else read_colours(path)
         height, width = self._image.shape[:2]
         self.info = ClipInfo(width, height, rate, 1, has_audio=False, still=True)
 
@@ -274,11 +283,36 @@ def _read_or_none(path: Path) -> np.ndarray | None:
         return None
 
 
+class WebpSource:
+    """An animated WebP file, which few versions of FFmpeg read."""
+
+    origin = Fraction(0)
+
+    def __init__(self, animation: WebpAnimation, over_white: bool) -> None:
+        self._animation = animation
+        self._over_white = over_white
+        self._timing = judge_timing(animation.times, WEBP_TICK, ())
+        next(animation.frames())  # damage shows now, not after minutes of work
+        height, width = animation.size
+        count = len(animation.times) - 1
+        self.info = ClipInfo(width, height, self._timing.rate, count, has_audio=False, still=False)
+
+    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:  # noqa: ARG002 - decoded from the first
+        """Yield the frames."""
+        times = [self._timing.unrounded(time) for time in self._animation.times]
+        shown, read = self._animation.frames(over_white=self._over_white), 0
+        for (time, end), image in zip(pairwise(times), shown, strict=False):
+            yield Shot(time, end - time, lambda image=image: image)  # type: ignore[misc]
+            read += 1
+        damage.incomplete |= read < len(times) - 1 or not self._animation.whole
+
+
 class VideoSource:
     """A video file, decoded by FFmpeg."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, over_white: bool) -> None:
         self._path = path
+        self._over_white = over_white
         found, has_audio = probe(path)
         self._timing, self._timed = found.timing, found.timed
         self._turn = display_matrix(found.frame)
@@ -304,7 +338,9 @@ class VideoSource:
         for frame in decoded_frames(self._path, begin + self.origin if begin else begin, damage):
             time, duration = self._times(frame, previous)
             previous = time
-            yield Shot(time, duration, partial(upright_rgb, frame, reformatter, self._turn))
+            yield Shot(
+                time, duration, partial(upright_rgb, frame, reformatter, self._turn, over_white=self._over_white)
+            )
 
     def _times(self, frame: av.VideoFrame, previous: Fraction | None) -> tuple[Fraction, Fraction | None]:
         """Return time since the first frame and duration; times that are missing or go back follow the rate."""

@@ -21,6 +21,8 @@ from fomm_cli.errors import FommError, InputError
 from fomm_cli.files.atomic import frame_path
 from fomm_cli.media.formats import ALLOWED, IMAGES_WRITTEN, VIDEOS_WRITTEN
 from fomm_cli.media.image import write_image
+from fomm_cli.media.video.webp import LONGEST_SIDE, WebpEncoder
+from fomm_cli.media.video.webp import TICK as WEBP_TICK
 
 _TICKS_PER_SECOND = 10_000  # at least; below it the MP4 muxer would multiply by itself
 _LARGEST_NUMERATOR = 1_000_000  # of the rate; the tick has to fit into 31 bits
@@ -28,10 +30,16 @@ _BT709 = 1  # AVColorPrimaries, AVColorTransferCharacteristic and AVColorSpace a
 _GIF_TICK = Fraction(1, 100)  # seconds
 _GIF_SHORTEST = 2  # ticks; browsers slow shorter delays down to ten
 _GIF_TRAILER = b";"
+_WEBP_SHORTEST = 11  # ticks; browsers slow shorter durations down to a hundred
+_WEBP_QUALITY = 80
+_WEBP_QUALITY_OF_CRF = 1.5  # that each step of --crf takes away
 _THREADS = 4  # as a fixed number, so that the result does not depend on the machine
 # Visually lossless. Without B-frames, decoding times equal the times shown, so uneven ones survive MP4 exactly.
 _H264 = {"crf": "16", "preset": "fast", "bf": "0"}
 _VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+_VP9_ALPHA = {"auto-alt-ref": "0"}  # hidden frames would be missing from the alpha channel
+_PRORES_BITS = 1350  # of a macroblock, as Apple has it for ProRes 4444; each 6 steps of --crf halve them
+_PRORES_CRF = 16  # at which it has so many
 
 
 class FrameWriter(Protocol):
@@ -44,7 +52,7 @@ class FrameWriter(Protocol):
         """Add a frame.
 
         Args:
-            image: uint8 (H, W, 3) RGB.
+            image: uint8 (H, W, 3) RGB, or (H, W, 4) RGBA where the writer was opened for it.
             time: seconds from which it is shown.
             duration: seconds it is shown for, which counts for the last frame; None: one frame interval.
 
@@ -69,16 +77,23 @@ class FrameWriter(Protocol):
 
 
 def open_writer(
-    target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], crf: int | None = None
+    target: Path,
+    size: tuple[int, int],
+    rate: Fraction,
+    metadata: dict[str, str],
+    crf: int | None = None,
+    *,
+    alpha: bool = False,
 ) -> FrameWriter:
     """Choose the writer for ``target`` by its suffix.
 
     Args:
-        target: ``.mp4 .mov .webm .gif``, one image, or a frame pattern such as ``folder/%05d.png``.
+        target: ``.mp4 .mov .webm .gif .webp``, one image, or a frame pattern such as ``folder/%05d.png``.
         size: (height, width) of every frame.
         rate: frames per second, nominal if the times vary.
         metadata: texts to store in the file, such as ``title`` and ``comment``.
-        crf: quality of ``.mp4``, ``.mov`` and ``.webm``, lower is better; None for visually lossless.
+        crf: quality of ``.mp4``, ``.mov``, ``.webm`` and ``.webp``, lower is better; None for visually lossless.
+        alpha: whether the frames are RGBA; for `WITH_ALPHA` only.
 
     Raises:
         InputError: a suffix that cannot be written.
@@ -90,8 +105,10 @@ def open_writer(
         raise unwritable(target)
     rate = rate.limit_denominator(max(1, int(_LARGEST_NUMERATOR / rate)))
     if suffix == ".gif":
-        return GifWriter(target, size, rate, metadata)
-    return VideoWriter(target, size, rate, metadata, crf)
+        return GifWriter(target, size, rate, metadata, alpha=alpha)
+    if suffix == ".webp":
+        return WebpWriter(target, size, rate, metadata, crf)
+    return VideoWriter(target, size, rate, metadata, crf, alpha=alpha)
 
 
 def unwritable(target: Path) -> InputError:
@@ -151,12 +168,20 @@ class ImageWriter(_Writer):
 
 
 class VideoWriter(_Writer):
-    """H.264 in MP4 or MOV, VP9 in WebM."""
+    """H.264 in MP4 or MOV, VP9 in WebM; ProRes 4444 in MOV for frames with an alpha channel."""
 
     def __init__(
-        self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], crf: int | None
+        self,
+        target: Path,
+        size: tuple[int, int],
+        rate: Fraction,
+        metadata: dict[str, str],
+        crf: int | None,
+        *,
+        alpha: bool = False,
     ) -> None:
         super().__init__(target)
+        self._alpha = alpha
         self._tick = _tick(rate)
         self._interval = 1 / rate
         self._next_tick = 0
@@ -165,14 +190,13 @@ class VideoWriter(_Writer):
         with writing(target):
             self._container = _create(target, metadata)
         with writing(target):
-            self._stream = self._add_stream(size, rate, {} if crf is None else {"crf": str(crf)})
+            self._stream = self._add_stream(size, rate, crf)
 
-    def _add_stream(self, size: tuple[int, int], rate: Fraction, quality: dict[str, str]) -> VideoStream:
-        is_webm = self._target.suffix.lower() == ".webm"
-        codec, options = ("libvpx-vp9", _VP9) if is_webm else ("libx264", _H264)
-        stream = cast("VideoStream", self._container.add_stream(codec, rate=rate, options=options | quality))
+    def _add_stream(self, size: tuple[int, int], rate: Fraction, crf: int | None) -> VideoStream:
+        codec, options, pixels = self._codec(crf)
+        stream = cast("VideoStream", self._container.add_stream(codec, rate=rate, options=options))
         stream.height, stream.width = (side + side % 2 for side in size)
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = self._pixels = pixels
         context = stream.codec_context
         context.time_base = stream.time_base = self._tick
         context.thread_count = _THREADS
@@ -180,11 +204,21 @@ class VideoWriter(_Writer):
         context.color_range = ColorRange.MPEG
         return stream
 
+    def _codec(self, crf: int | None) -> tuple[str, dict[str, str], str]:
+        """Return the encoder, its options and the layout of its pixels."""
+        quality = {} if crf is None else {"crf": str(crf)}
+        if self._target.suffix.lower() == ".webm":
+            alpha, pixels = (_VP9_ALPHA, "yuva420p") if self._alpha else ({}, "yuv420p")
+            return "libvpx-vp9", _VP9 | alpha | quality, pixels
+        if self._alpha:
+            return "prores_ks", _prores(_PRORES_CRF if crf is None else crf), "yuva444p10le"
+        return "libx264", _H264 | quality, "yuv420p"
+
     def write(self, image: np.ndarray, time: Fraction, duration: Fraction | None = None) -> None:
         """Encode the next frame."""
         frame = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(_even(image), format="rgb24"),
-            format="yuv420p",
+            av.VideoFrame.from_ndarray(_even(image), format="rgba" if self._alpha else "rgb24"),
+            format=self._pixels,
             src_colorspace=Colorspace.ITU601,
             dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.JPEG,
@@ -217,11 +251,14 @@ class VideoWriter(_Writer):
 class GifWriter(_Writer):
     """An endlessly repeating GIF with a palette of its own for every frame."""
 
-    def __init__(self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str]) -> None:
+    def __init__(
+        self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], *, alpha: bool = False
+    ) -> None:
         super().__init__(target)
         self._comment = "\n".join(metadata.values())
         self._previous: int | None = None
-        self._graph = _palette_graph(size)
+        self._pixels = "rgba" if alpha else "rgb24"
+        self._graph = _palette_graph(size, self._pixels)
         with writing(target):
             self._container = _create(target, {})
         self._stream = self._container.add_stream("gif", rate=rate)
@@ -235,7 +272,7 @@ class GifWriter(_Writer):
         if self._previous is not None and tick < self._previous + _GIF_SHORTEST:
             return
         self._previous = tick
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=self._pixels)
         frame.pts, frame.time_base = tick, _GIF_TICK
         with writing(self._target):
             self._graph.vpush(frame)
@@ -262,6 +299,41 @@ class GifWriter(_Writer):
             self._container.close()
 
 
+class WebpWriter(_Writer):
+    """An endlessly repeating animated WebP."""
+
+    def __init__(
+        self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], crf: int | None
+    ) -> None:
+        super().__init__(target)
+        if max(size) > LONGEST_SIDE:
+            raise InputError(f"WebP ends at {LONGEST_SIDE} pixels a side ({target})", "Use .webm or .mp4")
+        quality = _WEBP_QUALITY if crf is None else round(100 - _WEBP_QUALITY_OF_CRF * crf)
+        self._interval = 1 / rate
+        self._previous: int | None = None
+        self._end = Fraction(0)
+        with writing(target):
+            self._encoder = WebpEncoder(target, size, metadata, quality)
+
+    def write(self, image: np.ndarray, time: Fraction, duration: Fraction | None = None) -> None:
+        """Encode the next frame, or drop it if it comes sooner than browsers show it."""
+        self._end = time + (duration or self._interval)
+        tick = round(time / WEBP_TICK)
+        if self._previous is not None and tick < self._previous + _WEBP_SHORTEST:
+            return
+        self._previous = tick
+        with writing(self._target):
+            self._encoder.add(np.ascontiguousarray(image), time)
+
+    def _finish(self) -> None:
+        shown = 0 if self._previous is None else self._previous + _WEBP_SHORTEST
+        self._encoder.finish(max(self._end, shown * WEBP_TICK))
+
+    def _abandon(self) -> None:
+        with suppress(OSError):
+            self._encoder.abandon()
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
     """Say in people's words why ``target`` cannot be written."""
@@ -279,6 +351,11 @@ def _tick(rate: Fraction) -> Fraction:
     return Fraction(1, rate.numerator * math.ceil(Fraction(_TICKS_PER_SECOND, rate.numerator)))
 
 
+def _prores(crf: int) -> dict[str, str]:
+    bits = _PRORES_BITS * 2 ** ((_PRORES_CRF - crf) / 6)
+    return {"profile": "4444", "bits_per_mb": str(round(min(max(bits, 128), 8192)))}
+
+
 def _create(target: Path, metadata: dict[str, str]) -> OutputContainer:
     # bitexact makes Matroska UIDs deterministic
     options = {".mp4": {"movflags": "+faststart"}, ".mov": {"movflags": "+faststart"}, ".webm": {"fflags": "+bitexact"}}
@@ -289,17 +366,17 @@ def _create(target: Path, metadata: dict[str, str]) -> OutputContainer:
 
 
 def _even(image: np.ndarray) -> np.ndarray:
-    """Repeat the last row and column of (H, W, 3) where H or W is odd, as halved chroma needs."""
+    """Repeat the last row and column of (H, W, C) where H or W is odd, as halved chroma needs."""
     rows, columns = image.shape[0] % 2, image.shape[1] % 2
     if rows or columns:
         return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge")
     return np.ascontiguousarray(image)
 
 
-def _palette_graph(size: tuple[int, int]) -> Graph:
-    """Build rgb24 -> pal8: split, one copy into a palette, the other through it."""
+def _palette_graph(size: tuple[int, int], pixels: str) -> Graph:
+    """Build rgb24 or rgba -> pal8: split, one copy into a palette, the other through it."""
     graph = Graph()
-    source = graph.add_buffer(width=size[1], height=size[0], format=av.VideoFormat("rgb24"), time_base=_GIF_TICK)
+    source = graph.add_buffer(width=size[1], height=size[0], format=av.VideoFormat(pixels), time_base=_GIF_TICK)
     split = graph.add("split")
     palette = graph.add("palettegen", stats_mode="single")
     use = graph.add("paletteuse", new="1", dither="floyd_steinberg")
