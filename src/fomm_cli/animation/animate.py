@@ -12,17 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fomm_cli.animation.animation import AnimatedFrame, Animation
+from fomm_cli.animation.animation import AnimatedFrame, Animation, Refine
 from fomm_cli.animation.animator import REHEARSAL, Animator
 from fomm_cli.animation.autocrop import choose_source_crop, find_group
 from fomm_cli.animation.best_frame import PointDetector, find_best_frame, landmark_detector
 from fomm_cli.animation.driving import KEYPOINTS, Driving, open_driving
-from fomm_cli.animation.enlarge import Enlarged, enlarged
+from fomm_cli.animation.enlarge import enlarged
 from fomm_cli.animation.group import Driver, GroupMember, animate_group, paste_of
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.publish import View, provenance, publish, result_views, shown
 from fomm_cli.animation.template import MotionTemplate, check_options, is_motion, open_footage_of
 from fomm_cli.animation.transfer import Smoother
+from fomm_cli.animation.transparency import read_portrait, with_alpha
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.options import FaceGroup
@@ -30,10 +31,10 @@ from fomm_cli.files.guard import protect_inputs
 from fomm_cli.files.kind import identify
 from fomm_cli.geometry import Region
 from fomm_cli.marks.credentials import check_can_sign
+from fomm_cli.media.background import Background
 from fomm_cli.media.destination import Target
-from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.paste import cropped
-from fomm_cli.media.resize import fit_source
+from fomm_cli.media.resize import Size, fit_source
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress, counted, silent
 from fomm_cli.runtime.device import describe_device, prepare_process
@@ -137,10 +138,12 @@ class _Scene:
 
 
 def _one_face(job: AnimateJob, animator: Animator, driving: Driving, files: Files, progress: Progress) -> _Scene:
-    source = prepare_source(job, animator, files.image)
+    source = prepare_source(job, animator, files)
     initial = choose_initial(job, animator, driving, source, progress)
     animation = start(job, animator, driving, source, initial)
-    views = result_views(job, files.target, files.image, source.image, source.crop, animation, animator.config)
+    views = result_views(
+        job, files.target, files.whole, source.image, source.crop, animation, animator.config, files.background
+    )
     frames = prefetch(animation.frames(driving.batches()), depth=2 * animator.batch_size)
     return _Scene(frames, views, initial, str(source.crop) if source.crop else None)
 
@@ -157,7 +160,7 @@ def _group(job: AnimateJob, animator: Animator, driving: Driving, files: Files, 
     for face in reversed(faces):  # larger ones are in front
         if face.crop is not None:
             lead = leads[of_face.get(face.number) or job.driving_video]
-            source = _source(job, animator, files.image, face.crop)
+            source = _source(job, animator, files, face.crop)
             initial = choose_initial(lead.job, animator, lead.driving, source, progress)
             animation = start(replace(lead.job, smooth=False), animator, lead.driving, source, initial)
             members.append(GroupMember(animation, paste_of(files.image, face, faces, source.image), lead.driver))
@@ -208,14 +211,23 @@ class Files:
     Attributes:
         footage: the driving video, or the motion template in its place.
         target: where the result goes.
-        image: the source, uint8 (H, W, 3) of any size.
         drivers: what drives single faces, where that is not the driving video.
+        image: the source, uint8 (H, W, 3) of any size.
+        alpha: of the source, uint8 (H, W); None where it is opaque, or laid over white.
+        background: what is to show through; None leaves the result transparent.
     """
 
     footage: Clip | MotionTemplate
     target: Target
-    image: np.ndarray
     drivers: dict[Path, Clip | MotionTemplate]
+    image: np.ndarray
+    alpha: np.ndarray | None = None
+    background: Background | None = None
+
+    @property
+    def whole(self) -> np.ndarray:
+        """The source with its alpha channel, if it has one: uint8 (H, W, 3) or (H, W, 4)."""
+        return self.image if self.alpha is None else np.dstack([self.image, self.alpha])
 
     @classmethod
     def open(cls, job: AnimateJob, footage: Clip | MotionTemplate | None = None) -> Files:
@@ -237,12 +249,13 @@ class Files:
             )
         target = Target.of(job.result_video, still=footage.info.still)
         beside = target.beside("visualization").path if job.visualize else None
-        read = (job.source_image, job.driving_video, job.checkpoint, job.config, job.c2pa_cert, job.c2pa_key)
+        keys = (job.c2pa_cert, job.c2pa_key)
+        read = (job.source_image, job.driving_video, job.checkpoint, job.config, job.background_image, *keys)
         drivers = _open_drivers(job, footage.info.rate)
         protect_inputs((*read, *drivers), (target.path, beside))
         if job.c2pa:
             check_can_sign(target.path, job.c2pa_cert, job.c2pa_key)
-        return cls(footage, target, read_first_frame(job.source_image), drivers)
+        return cls(footage, target, drivers, *read_portrait(job, target))
 
 
 def _open_drivers(job: AnimateJob, rate: Fraction) -> dict[Path, Clip | MotionTemplate]:
@@ -274,25 +287,34 @@ class Source:
     Attributes:
         image: float32 (height, width, 3) in [0, 1], of the model's size.
         crop: the part of the source image that it shows; None for all of it.
-        enlarged: brings frames to the size of the result; None where that is the model's.
+        size: (height, width) of the images.
+        refine: turns decoded frames into images of that size, and with alpha; None for the model's frames as they are.
+        is_transparent: whether the images have an alpha channel.
     """
 
     image: np.ndarray
     crop: Region | None
-    enlarged: Enlarged | None
+    size: Size
+    refine: Refine | None
+    is_transparent: bool
 
 
-def prepare_source(job: AnimateJob, animator: Animator, image: np.ndarray) -> Source:
-    """Crop a source image, uint8 (H, W, 3), to its face where that helps, and resize it for the model."""
-    crop = choose_source_crop(job, animator.config, str(animator.device), image)
-    return _source(job, animator, image, crop)
+def prepare_source(job: AnimateJob, animator: Animator, files: Files) -> Source:
+    """Crop the source image to its face where that helps, and resize it for the model."""
+    return _source(job, animator, files, choose_source_crop(job, animator.config, str(animator.device), files.image))
 
 
-def _source(job: AnimateJob, animator: Animator, image: np.ndarray, crop: Region | None) -> Source:
+def _source(job: AnimateJob, animator: Animator, files: Files, crop: Region | None) -> Source:
     pasted = job.paste_back or isinstance(job.face, FaceGroup)
-    size = "source" if pasted and job.size == "model" else job.size
-    refine = enlarged(image, crop, job.fit, size, animator.size, animator.networks.generator)
-    return Source(fit_source(cropped(image, crop), animator.size, job.fit), crop, refine)
+    wanted = "source" if pasted and job.size == "model" else job.size
+    generator = animator.networks.generator
+    larger = enlarged(files.image, crop, job.fit, wanted, animator.size, generator)
+    size = animator.size if larger is None else larger.size
+    refine: Refine | None = larger
+    if files.alpha is not None:
+        refine = with_alpha(files.alpha, crop, job.fit, animator.size, larger, generator)
+    image = fit_source(cropped(files.image, crop), animator.size, job.fit)
+    return Source(image, crop, size, refine, files.alpha is not None)
 
 
 def start(job: AnimateJob, animator: Animator, driving: Driving, source: Source, initial: int) -> Animation:
@@ -308,7 +330,7 @@ def start(job: AnimateJob, animator: Animator, driving: Driving, source: Source,
         adapt_scale=job.adapt_scale,
         motion_scale=1.0 if _is_scaled(driving.footage) else job.motion_scale,
         smoother=Smoother(float(1 / driving.footage.info.rate)) if job.smooth else None,
-        refine=source.enlarged,
+        refine=source.refine,
         rehearsal=driving.rehearsal(REHEARSAL),
     )
 

@@ -15,11 +15,12 @@ from torch import Tensor
 from fomm_cli.animation.animation import Animation, DrivingBatch, Refine
 from fomm_cli.animation.enlarge import enlarged
 from fomm_cli.animation.transfer import MotionTransfer, Smoother
+from fomm_cli.animation.transparency import with_alpha
 from fomm_cli.engines.engine import Engine
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.media.alpha import as_rgb
+from fomm_cli.media.alpha import as_rgb, spread_colours
 from fomm_cli.media.resize import Fit, fit_frame, fit_source
 from fomm_cli.media.video.frame import Moment
 from fomm_cli.models.loading import LoadedModel, load_model
@@ -107,6 +108,7 @@ class Animator:
         adapt_scale: bool = True,
         fit: Fit = "stretch",
         size: int | str = "model",
+        keep_alpha: bool = False,
     ) -> Iterator[np.ndarray]:
         """Animate an image by a video, frame by frame, in constant memory.
 
@@ -119,24 +121,30 @@ class Animator:
             fit: how images of another shape are brought to the model's.
             size: pixels of the longer side of what is yielded; "model" for the model's, "source" for as many as are
                 animated of the source, at most 2048.
+            keep_alpha: yield RGBA for a source that is RGBA, rather than lay that over white.
 
         Yields:
-            uint8 (height, width, 3) RGB, one for each driving frame.
+            uint8 (height, width, 3) RGB, or (height, width, 4) RGBA, one for each driving frame.
 
         Raises:
             InputError: there are no driving frames, or an array is not an image.
         """
-        source = as_rgb(source, "the source")
+        colours, alpha = as_rgb(source, "the source"), None
+        if keep_alpha and source.ndim == 3 and source.shape[2] == 4:
+            colours, alpha = spread_colours(source), np.ascontiguousarray(source[..., 3])
         frames = (fit_frame(as_rgb(frame, "a driving frame"), self.size, fit) for frame in driving)
         first = list(islice(frames, 1 if self.engine.ready else REHEARSAL))
         if not first:
             raise InputError("there are no driving frames")
+        generator = self.networks.generator
+        larger = enlarged(colours, None, fit, size, self.size, generator)
+        refine: Refine | None = larger if alpha is None else with_alpha(alpha, None, fit, self.size, larger, generator)
         animation = self.start(
-            fit_source(source, self.size, fit),
+            fit_source(colours, self.size, fit),
             first[0] if initial is None else fit_frame(initial, self.size, fit),
             relative=relative,
             adapt_scale=adapt_scale,
-            refine=enlarged(source, None, fit, size, self.size, self.networks.generator),
+            refine=refine,
             rehearsal=(self.detect(frame[None]) for frame in first),
         )
         with closing(animation.frames(self.batches(chain(first, frames)))) as results:

@@ -10,14 +10,17 @@ from fomm_cli.errors import InputError
 from fomm_cli.faces.options import CropChoice, FaceAt, FaceBackend, FaceChoice, FaceGroup, check_one_face
 from fomm_cli.marks.options import C2pa, C2paCert, C2paKey, Label, Mark
 from fomm_cli.media.options import (
+    BackgroundChoice,
     End,
     Fit,
     Fps,
     MaxFrames,
     ResultSize,
     Start,
+    check_background,
     check_result_size,
     check_times,
+    colour_of,
 )  # fmt: skip
 from fomm_cli.models.options import AlignCorners, Checkpoint, ConfigName
 from fomm_cli.options import MOST, Option, check_bounds, seconds
@@ -45,8 +48,8 @@ class AnimateJob:
     result_video: Annotated[
         Path | None,
         Option(
-            ".mp4, .webm, .mov, .gif, or a folder or name_%05d.png for lossless frames; replaces an existing file "
-            "(default: result.mp4)",
+            ".mp4, .webm, .mov, .gif, .webp, or a folder or name_%05d.png for lossless frames; replaces an existing "
+            "file (default: result.mp4)",
             short="-o", aliases=("output",), metavar="FILE", group=_FILES,
         ),
     ] = None  # fmt: skip
@@ -96,6 +99,7 @@ class AnimateJob:
         bool, Option("put the animated face back into the whole image, as sharp as that", group="faces")
     ] = False
     size: ResultSize = "model"
+    background: BackgroundChoice = None
     audio: Annotated[bool, Option("carry over the audio of the driving video", group="output")] = False
     crf: Annotated[
         int | None,
@@ -123,6 +127,8 @@ class AnimateJob:
         check_bounds(self)
         check_times(self.start, self.end)
         check_result_size(self.size)
+        if self.background is not None:
+            check_background(self.background)
         if self.find_best_frame and self.best_frame is not None:
             raise InputError("--find_best_frame and --best_frame exclude each other", "Leave one of them out")
         check_one_face(self.face, self.face_at)
@@ -139,6 +145,11 @@ class AnimateJob:
                 f"{flag} does not go with --face {group}, which cuts several faces out of the source",
                 f"Leave out {flag}, or choose one face",
             )
+
+    @property
+    def background_image(self) -> Path | None:
+        """The file of --background; None where that is a colour, or not given."""
+        return None if self.background is None or colour_of(self.background) else Path(self.background)
 
 
 @dataclass(frozen=True)

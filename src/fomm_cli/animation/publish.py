@@ -21,6 +21,8 @@ from fomm_cli.files.hashing import sha256_of
 from fomm_cli.geometry import Region
 from fomm_cli.marks.credentials import sign
 from fomm_cli.marks.stamp import stamp_for
+from fomm_cli.media.alpha import as_rgb
+from fomm_cli.media.background import Background
 from fomm_cli.media.destination import Target
 from fomm_cli.media.drawing import draw_keypoints, side_by_side
 from fomm_cli.media.paste import PasteBack, fitted_region
@@ -32,7 +34,7 @@ from fomm_cli.progress import Progress
 from fomm_cli.version import __version__
 
 View = Callable[[AnimatedFrame], np.ndarray]
-"""The image, uint8 (H, W, 3), that a file shows of an animated frame."""
+"""The image, uint8 (H, W, 3) or (H, W, 4), that a file shows of an animated frame."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +60,33 @@ def result_views(
     crop: Region | None,
     animation: Animation,
     config: Config,
+    background: Background | None = None,
 ) -> list[tuple[Target, View]]:
     """List the files to write and what each shows: the result, then the comparison where it was asked for.
 
     Args:
         job: says which views.
         target: of the result.
-        whole: the source image as it was given, uint8 (H, W, 3).
+        whole: the source image as it was given, uint8 (H, W, 3), or (H, W, 4) where it is transparent.
         source: the source as the model sees it, float32 (height, width, 3) in [0, 1].
         crop: the part of `whole` that it shows; None for all of it.
         animation: of the source.
         config: of the model.
+        background: shows through where the result is transparent; None leaves it so.
     """
     result: View = shown
     if job.paste_back:
         paste = PasteBack(whole, crop or fitted_region(whole.shape, source.shape[:2], job.fit), source)
         result = lambda frame: paste(frame.image)  # noqa: E731 - a view like the others
-    views = [(target, result)]
+    views = [(target, with_background(result, background))]
     if job.visualize:
         views.append((target.beside("visualization"), _Comparison(source, animation, config.visualizer_params)))
     return views
+
+
+def with_background(view: View, background: Background | None) -> View:
+    """Return a view with a background behind it, where there is one."""
+    return view if background is None else lambda frame: background(view(frame))
 
 
 def publish(
@@ -152,7 +161,7 @@ def _write(
             images = [view(frame) for _, view in parts]
             if not writers:
                 writers = [
-                    writing.enter_context(open_writer(part, image.shape[:2], footage.info.rate, metadata, crf))
+                    writing.enter_context(_writer(part, image, footage.info.rate, metadata, crf))
                     for (part, _), image in zip(parts, images, strict=True)
                 ]
             for writer, image in zip(writers, images, strict=True):
@@ -161,6 +170,12 @@ def _write(
             end = frame.time + (frame.duration or 1 / footage.info.rate)
             progress("animating", count, footage.info.frame_count)
     return count, end
+
+
+def _writer(part: Path, image: np.ndarray, rate: Fraction, metadata: dict[str, str], crf: int | None) -> FrameWriter:
+    """Open the writer for frames like the first one, uint8 (H, W, 3) or (H, W, 4)."""
+    size = image.shape[0], image.shape[1]
+    return open_writer(part, size, rate, metadata, crf, alpha=image.shape[2] == 4)
 
 
 class _Comparison:
@@ -175,9 +190,10 @@ class _Comparison:
         if frame.driving is None or frame.keypoints is None:
             raise ValueError("the driving frame was not kept")
         driving = draw_keypoints(frame.driving, frame.keypoints, self._params.kp_size)
-        size = (frame.image.shape[0], frame.image.shape[1])
+        result = as_rgb(frame.image, "the result")
+        size = (result.shape[0], result.shape[1])
         shown = [fit_frame(image, size, "stretch") for image in (self._source, driving)]
-        return side_by_side([*shown, frame.image], border=self._params.draw_border)
+        return side_by_side([*shown, result], border=self._params.draw_border)
 
 
 def _add_audio(driving_video: Path, offset: Fraction, part: Path, duration: Fraction) -> bool:

@@ -24,7 +24,8 @@ Options = dict[str, Any]
 """Fields of `AnimateJob` by name."""
 
 _ALIASES = {"source": "source_image", "driving": "driving_video", "result": "result_video"}
-_PATHS = ("source_image", "driving_video", "checkpoint", "config")
+_PATHS = ("source_image", "driving_video", "checkpoint", "config", "background")
+_TEXTS = ("config", "background")  # of these: a name, too
 _UNUSED_COLUMNS = ("distance", "frame")  # the original's pairs lists have them, and its code ignores them
 _COLUMNS = {name: (option, kind) for name, (option, kind) in described(AnimateJob).items() if option.pair}
 
@@ -144,7 +145,7 @@ def _converted(given: Mapping[str, object], folder: Path, where: str) -> Options
             raise InputError(f"{where}: {name}: {error}") from error
         if name in _PATHS and value is not None:
             place = _located(folder, str(value))
-            options[name] = str(place) if name == "config" else Path(place)
+            options[name] = str(place) if name in _TEXTS else Path(place)
         if isinstance(options[name], FaceGroup):
             options[name] = options[name].mapped(lambda path: Path(_located(folder, str(path))))
     return options

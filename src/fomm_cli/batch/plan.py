@@ -83,6 +83,8 @@ def _pair(job: AnimateJob, name: str, folder: Path, inputs: _Inputs) -> Pair:
         of_faces = job.face.own_drivers if isinstance(job.face, FaceGroup) else ()
         drivers = {str(path): inputs.driving(path, job) for path in of_faces}
         content = {**driving, **options, "source": inputs.sha256(job.source_image), "result": name, "drivers": drivers}
+        if job.background_image is not None:
+            content["background"] = inputs.sha256(job.background_image)
     except FommError as error:
         return Pair(name, job, problem=str(error))
     return Pair(name, job, _hash(content), _hash(of_driving), info.frame_count)

@@ -45,7 +45,7 @@ class Unit:
         """Return all files and folders that a worker reads for it."""
         job = self.job
         config = Path(job.config) if job.config and Path(job.config).is_file() else None
-        chosen = [job.source_image, job.driving_video, job.checkpoint, config, *self.parts]
+        chosen = [job.source_image, job.driving_video, job.checkpoint, config, job.background_image, *self.parts]
         return [path for path in chosen if path is not None]
 
 

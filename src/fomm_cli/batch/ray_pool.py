@@ -175,7 +175,10 @@ def _moved(job: AnimateJob, local: dict[str, Path]) -> AnimateJob:
     checkpoint = None if job.checkpoint is None else local[str(job.checkpoint)]
     config = job.config if job.config is None else str(local.get(job.config, job.config))
     source, driving = local[str(job.source_image)], local[str(job.driving_video)]
-    return replace(job, source_image=source, driving_video=driving, checkpoint=checkpoint, config=config)
+    background = job.background if job.background_image is None else str(local[str(job.background_image)])
+    return replace(
+        job, source_image=source, driving_video=driving, checkpoint=checkpoint, config=config, background=background
+    )
 
 
 def _renamed(answer: Finished | Failed, local: dict[str, Path]) -> Finished | Failed:

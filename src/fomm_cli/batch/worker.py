@@ -17,7 +17,7 @@ from fomm_cli.animation.animation import AnimatedFrame
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.driving import Driving, open_driving
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.animation.publish import provenance, publish, shown
+from fomm_cli.animation.publish import provenance, publish, shown, with_background
 from fomm_cli.animation.template import SUFFIX, MotionTemplate, open_footage_of
 from fomm_cli.batch.journal import Outcome
 from fomm_cli.batch.pool import PART, Failed, Finished, FramesDone, Unit
@@ -92,14 +92,14 @@ class PairWorker:
         animator = self._animator(job)
         driving = self._driving(job, unit.driving_key, animator, folder)
         began = time.perf_counter()
-        source = prepare_source(job, animator, Files.open(job, driving.footage).image)
+        source = prepare_source(job, animator, Files.open(job, driving.footage))
         initial = choose_initial(job, animator, driving, source, _animating(report))
         animation = start(job, animator, driving, source, initial)
         batches = driving.batches(unit.start, unit.stop)
         frames = prefetch(animation.frames(batches), depth=2 * animator.batch_size)
         with closing(frames):
             images = (frame.image for frame in _reported(frames, report))
-            count = write_lossless(folder / PART, source.enlarged.size if source.enlarged else animator.size, images)
+            count = write_lossless(folder / PART, source.size, images, alpha=source.is_transparent)
         seconds = time.perf_counter() - began
         outcome = Outcome(count, seconds, describe_device(animator.device), animator.checkpoint_sha256)
         notes = {**asdict(outcome), "thumbnail": "", "provenance": provenance(job, animator, initial)}
@@ -143,7 +143,7 @@ def _join(job: AnimateJob, parts: tuple[Path, ...], report: FramesDone) -> Outco
     notes = [json.loads((part / _NOTES).read_text()) for part in parts]
     filled = [part / PART for part, note in zip(parts, notes, strict=True) if note["frames"]]
     frames = _joined(files.footage, filled)
-    views = [(files.target, shown)]
+    views = [(files.target, with_background(shown, files.background))]
     first = notes[0]
     published = publish(job, views, frames, files.footage, first["provenance"], first["checkpoint"], _animating(report))
     return Outcome(

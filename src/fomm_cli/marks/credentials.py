@@ -53,7 +53,9 @@ def check_can_sign(path: Path, certificate: Path | None, key: Path | None) -> No
     """
     if path.suffix.lower() not in _FORMATS or "%" in path.name:
         kind = "a sequence of frames" if "%" in path.name else f"a {path.suffix} file"
-        raise InputError(f"{kind} cannot hold Content Credentials", "Use .mp4, .mov, .gif, .png or .jpg with --c2pa")
+        raise InputError(
+            f"{kind} cannot hold Content Credentials", "Use .mp4, .mov, .gif, .webp, .png or .jpg with --c2pa"
+        )
     if (certificate is None) != (key is None):
         raise InputError("--c2pa_cert and --c2pa_key belong together", "Give both, or neither")
     require("c2pa")

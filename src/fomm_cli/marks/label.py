@@ -13,12 +13,13 @@ _BACKDROP = 0.45  # how much of the frame is left behind the letters
 
 
 def draw_label(frame: np.ndarray, text: str) -> np.ndarray:
-    """Return a copy of a frame, uint8 (H, W, 3), with white letters on a darkened corner."""
+    """Return a copy of a frame, uint8 (H, W, 3 or 4), with white letters on a darkened corner, which is opaque."""
     letters = _letters(text, frame.shape[:2])[..., None]
     height, width = letters.shape[:2]
     labelled = frame.copy()
     corner = labelled[frame.shape[0] - height :, :width]
-    corner[:] = np.rint(corner * _BACKDROP * (1 - letters) + 255 * letters)
+    corner[..., :3] = np.rint(corner[..., :3] * _BACKDROP * (1 - letters) + 255 * letters)
+    corner[..., 3:] = 255
     return labelled
 
 

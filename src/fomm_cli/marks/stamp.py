@@ -12,7 +12,7 @@ from fomm_cli.marks.watermark import InvisibleMark
 from fomm_cli.version import __version__
 
 Stamp = Callable[[np.ndarray], np.ndarray]
-"""Turns a frame, uint8 (H, W, 3), into what is written of it."""
+"""Turns a frame, uint8 (H, W, 3) or (H, W, 4), into what is written of it."""
 
 
 def stamp_for(checkpoint_sha256: str, *, invisible: bool, label: str | None = None) -> Stamp:
@@ -27,6 +27,9 @@ def stamp_for(checkpoint_sha256: str, *, invisible: bool, label: str | None = No
 
     def stamp(frame: np.ndarray) -> np.ndarray:
         labelled = frame if label is None else draw_label(frame, label)
-        return labelled if mark is None else mark(labelled)
+        if mark is None:
+            return labelled
+        marked = mark(np.ascontiguousarray(labelled[..., :3]))
+        return marked if frame.shape[2] == 3 else np.concatenate([marked, labelled[..., 3:]], axis=-1)
 
     return stamp

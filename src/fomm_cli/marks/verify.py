@@ -76,7 +76,7 @@ def _average(path: Path) -> np.ndarray:
     """
     import cv2
 
-    clip: Clip = open_clip(path, max_frames=_MOST_FRAMES)
+    clip: Clip = open_clip(path, max_frames=_MOST_FRAMES, over_white=False)  # the mark is below transparent parts, too
     total: np.ndarray | None = None
     count = 0
     for frame in clip.frames():

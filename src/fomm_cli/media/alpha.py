@@ -113,7 +113,7 @@ def _fill(rgba: np.ndarray, trust: np.ndarray) -> np.ndarray:
         half = -(-weight.shape[1] // 2), -(-weight.shape[0] // 2)
         coarse, weight = (cv2.resize(each, half, interpolation=cv2.INTER_AREA) for each in levels[-1])
         levels.append((coarse.reshape(*weight.shape, 3), weight))
-    fill = np.zeros((1, 1, 3), np.float32)
+    fill: np.ndarray = np.zeros((1, 1, 3), np.float32)
     for coarse, weight in reversed(levels):
         own = coarse / np.maximum(weight, 1e-12)[..., None]
         wider = np.asarray(cv2.resize(fill, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)).reshape(own.shape)

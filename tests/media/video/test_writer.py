@@ -155,7 +155,7 @@ def test_crf_sets_the_quality(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.xyz", "a", "a.avi"])
 def test_unsupported_names_list_the_supported_ones(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"Use \.mp4, \.mov, \.webm or \.gif.*\.png or \.jpg"):
+    with pytest.raises(InputError, match=r"Use \.mp4, \.mov, \.webm, \.gif or \.webp.*\.png or \.jpg"):
         open_writer(tmp_path / name, (16, 16), Fraction(25), {})
 
 
