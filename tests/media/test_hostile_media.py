@@ -41,6 +41,7 @@ KINDS = {
     "rgb.tga": ("RGB", {"compression": "tga_rle"}),
     "rgb.jp2": ("RGB", {}),
     "rgba.webp": ("RGBA", {"lossless": True, "quality": 0, "method": 0}),
+    "rgba.avif": ("RGBA", {"speed": 10}),
 }
 
 MEASURE = """
