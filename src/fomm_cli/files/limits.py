@@ -12,8 +12,8 @@ CONFIG_BYTES = 1 << 20
 YAML_NODES = 1_000_000
 """Keys and values of a YAML file once its aliases are expanded, of which a few bytes can make billions."""
 
-IMAGE_BYTES = 1_000_000_000
-"""That decoding an image and converting it to RGB may take together."""
+IMAGE_BYTES = 800_000_000
+"""That decoding an image and converting it to RGB may take together; with the face detection that is 1.4 GB in all."""
 IMAGE_SIDE = 32_768
 """Pixels of the longer side of an image: the filter that shrinks it to the model's size grows with the side."""
 VIDEO_PIXELS = 8192 * 8192 // 2
