@@ -12,7 +12,11 @@ import pytest
 from fomm_cli.cli import build_parser, main
 
 RECORDED = json.loads((Path(__file__).parent / "flags-0.1.0.json").read_text(encoding="utf-8"))
-CHANGED_DEFAULTS: dict[tuple[str, str], object] = {("study", "driving_video"): []}
+CHANGED_DEFAULTS: dict[tuple[str, str], object] = {
+    ("animate", "engine"): "auto",
+    ("batch", "engine"): "auto",
+    ("study", "driving_video"): [],
+}
 """Defaults that differ on purpose, by command and name of the value."""
 RENAMED = {("study", "driving_video"): "driving_videos"}
 """Values whose flag may be repeated now, by command and name of the value."""

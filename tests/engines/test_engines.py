@@ -266,7 +266,7 @@ def test_the_library_calibrates_on_the_first_frames() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--precision", "int8"], "--engine openvino"),
+        (["--engine", "torch", "--precision", "int8"], "--engine openvino"),
         (["--engine", "onnxruntime", "--precision", "bf16"], "--precision fp32"),
         (["--engine", "openvino", "--precision", "fp16"], "int8"),
         (["--engine", "openvino", "--device", "cuda"], "--cpu"),
@@ -302,6 +302,9 @@ def test_a_missing_package_is_named(
 @pytest.mark.parametrize("hardware", [True, False])
 def test_auto_is_bf16_only_in_hardware(hardware: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision_module, "has_bf16", lambda _device: hardware)
+    assert choose_precision("torch", "auto", "cuda") == ("bf16" if hardware else "fp32")
+    assert choose_precision("openvino", "auto", "cpu") == ("bf16" if hardware else "fp32")
+    monkeypatch.setattr(precision_module, "_has", lambda queries: hardware and "_is_amx_tile_supported" in queries)
     assert choose_precision("torch", "auto", "cpu") == ("bf16" if hardware else "fp32")
     assert choose_precision("onnxruntime", "auto", "cpu") == "fp32"
     assert choose_precision("reference", "auto", "cpu") == "fp32"

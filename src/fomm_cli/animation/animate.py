@@ -88,7 +88,7 @@ def animate(job: AnimateJob, progress: Progress = silent) -> AnimateResult:
     """
     prepare_process(job.threads)
     files = Files.open(job)
-    animator = load_animator(job, progress)
+    animator = load_animator(job, progress, files.footage.info.frame_count)
     driving = open_driving(job, animator, files.footage, progress)
     return animate_with(job, animator, driving, files, progress)
 
@@ -267,8 +267,8 @@ def _open_drivers(job: AnimateJob, rate: Fraction) -> dict[Path, Clip | MotionTe
     return {each.driving_video: open_footage_of(each) for each in jobs}
 
 
-def load_animator(job: AnimateJob, progress: Progress = silent) -> Animator:
-    """Load the model that a job asks for."""
+def load_animator(job: AnimateJob, progress: Progress = silent, frames: int | None = None) -> Animator:
+    """Load the model that a job asks for, to animate so many frames."""
     return Animator.load(
         job.checkpoint,
         job.config,
@@ -276,6 +276,7 @@ def load_animator(job: AnimateJob, progress: Progress = silent) -> Animator:
         align_corners=job.align_corners,
         engine=job.engine,
         precision=job.precision,
+        frames=frames,
         progress=progress,
     )
 

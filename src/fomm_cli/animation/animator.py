@@ -26,6 +26,7 @@ from fomm_cli.media.video.frame import Moment
 from fomm_cli.models.loading import LoadedModel, load_model
 from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.device import choose_engine_device, trim_memory
+from fomm_cli.runtime.precision import engine_of
 from fomm_cli.runtime.threads import batched
 
 REHEARSAL = 8  # driving frames that an engine is calibrated on
@@ -69,6 +70,7 @@ class Animator:
         align_corners: bool = True,
         engine: str = "torch",
         precision: str = "fp32",
+        frames: int | None = None,
         progress: Progress = silent,
     ) -> Animator:
         """Load a model.
@@ -80,17 +82,23 @@ class Animator:
             device: auto, cpu, cuda, cuda:N or mps.
             align_corners: True samples as the published weights were trained, False as the original does on
                 PyTorch 1.3 and later.
-            engine: torch, onnxruntime or openvino.
-            precision: auto, fp32, bf16, fp16 or int8, as far as the engine has it. Auto is bf16 where the hardware
-                computes in it.
+            engine: torch, onnxruntime, openvino, or auto for the fastest that is known to be here.
+            precision: auto, fp32, bf16, fp16 or int8, as far as the engine has it. Auto is the fastest that looks the
+                same as float32.
+            frames: how many will be animated, as far as that is known; only for many are engines timed.
             progress: told of the bytes of a checkpoint that has to be downloaded.
 
         Raises:
             InputError: a file that is missing, damaged or does not fit; an engine that is not installed, or does not
                 run on this device or in this precision.
         """
+        engine = engine_of(engine, precision)
         chosen = choose_engine_device(engine, device)
         model = load_model(checkpoint, config, chosen, align_corners=align_corners, progress=progress)
+        if engine == "auto":
+            from fomm_cli.engines.fastest import choose_fastest  # it reads the processor and the cache
+
+            engine, precision = choose_fastest(model, frames)
         return cls(model, engine=engine, precision=precision)
 
     @property

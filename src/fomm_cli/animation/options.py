@@ -117,7 +117,7 @@ class AnimateJob:
     c2pa_cert: C2paCert = None
     c2pa_key: C2paKey = None
     device: Device = "auto"
-    engine: EngineName = "torch"
+    engine: EngineName = "auto"
     precision: Precision = "auto"
     threads: Threads = None
     align_corners: AlignCorners = True

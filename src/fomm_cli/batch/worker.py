@@ -29,6 +29,7 @@ from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress
 from fomm_cli.runtime.child import sendable_error
 from fomm_cli.runtime.device import choose_device, describe_device, prepare_process
+from fomm_cli.runtime.precision import engine_of
 from fomm_cli.runtime.threads import prefetch
 
 _REMEMBERED = 8  # driving videos
@@ -65,7 +66,9 @@ class PairWorker:
         Raises:
             FommError: the unit failed.
         """
-        device = self._device if unit.job.engine == "torch" else self._other_device
+        device = (
+            self._device if engine_of(unit.job.engine, unit.job.precision) in {"auto", "torch"} else self._other_device
+        )
         job = replace(unit.job, device=device, result_video=folder / str(unit.job.result_video))
         with _warnings() as warnings:
             if unit.task == "join":

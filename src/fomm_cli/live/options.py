@@ -64,7 +64,7 @@ class LiveJob:
     checkpoint: Checkpoint = None
     config: ConfigName = None
     device: Device = "auto"
-    engine: EngineName = "torch"
+    engine: EngineName = "auto"
     precision: Precision = "auto"
     threads: Threads = None
 

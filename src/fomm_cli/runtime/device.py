@@ -53,7 +53,7 @@ def choose_engine_device(engine: str, name: str = "auto") -> torch.device:
     Raises:
         InputError: as `choose_device`, or the engine does not run there.
     """
-    if engine in {"torch", "reference"}:
+    if engine in {"auto", "torch", "reference"}:
         return choose_device(name)
     if name not in {"auto", "cpu"}:
         raise InputError(f"--engine {engine} runs on the CPU, not on {name}", "Use --cpu, or --engine torch")

@@ -17,17 +17,18 @@ Threads = Annotated[
     ),
 ]
 EngineName = Annotated[
-    Literal["torch", "onnxruntime", "openvino"],
+    Literal["auto", "torch", "onnxruntime", "openvino"],
     Option(
-        "what computes the frames (default: torch); the others need packages of their own and run on the CPU",
+        "what computes the frames: auto (default) is torch, or for long clips on a CPU the fastest that is installed; "
+        "onnxruntime and openvino need packages of their own and run on the CPU",
         group="engine",
     ),
 ]
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16", "int8"],
     Option(
-        "precision of the layers: fp32 gives the original's numbers, auto (default) takes bf16 where the hardware "
-        "computes it, int8 is OpenVINO's and calibrates itself first",
+        "precision of the layers: fp32 gives the original's numbers, auto (default) takes the fastest that looks the "
+        "same, int8 is OpenVINO's and calibrates itself first",
         group="engine",
     ),
 ]

@@ -112,7 +112,7 @@ class Api:
                 "version": __version__,
                 "models": [name for name, entry in CATALOGUE.items() if entry.local() is not None],
                 "motions": self._studio.motions,
-                "engines": ["torch", *(engine for engine, extra in extras.items() if is_installed(extra))],
+                "engines": ["auto", "torch", *(engine for engine, extra in extras.items() if is_installed(extra))],
                 "can_score": is_installed("faces"),
                 "upload_bytes": self._studio.limits.upload_bytes,
                 "suffixes": sorted(CONTENT_TYPES),
