@@ -113,7 +113,7 @@ def test_damaged_credentials_are_no_credentials(signed: Path, tmp_path: Path) ->
         assert found.invisible is not None
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".gif"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".gif", ".webp"])
 def test_images_are_signed_too(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"image{suffix}"
     Image.new("RGB", (64, 64), "teal").save(path)

@@ -94,8 +94,8 @@ def test_a_still_result_is_marked(name: str, results: Path) -> None:
     assert found.invisible.payload.checkpoint == int(CHECKPOINT[:4], 16)
 
 
-def test_a_gif_and_a_webm_are_marked(results: Path) -> None:
-    for name in ("moving.gif", "moving.webm"):
+def test_other_kinds_of_videos_are_marked(results: Path) -> None:
+    for name in ("moving.gif", "moving.webm", "moving.webp"):
         found = verify(animate(results / name))
         assert found.metadata is not None, name
         assert found.invisible is not None, name
