@@ -22,8 +22,8 @@ from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.face import Face, FaceDetector, Pose
 from fomm_cli.faces.framing import head_square
 from fomm_cli.geometry import Region
+from fomm_cli.media.crop import region_of
 from fomm_cli.media.image import read_image
-from fomm_cli.media.paste import region_of
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.training.dataset import find_videos

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fomm_cli.cli import main
 from fomm_cli.geometry import Box, Region
-from fomm_cli.media.paste import region_of
+from fomm_cli.media.crop import region_of
 from support.portraits import (
     ASTRONAUT_EYES,
     HOPPER_FACE,

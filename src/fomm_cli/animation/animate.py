@@ -32,8 +32,8 @@ from fomm_cli.files.kind import identify
 from fomm_cli.geometry import Region
 from fomm_cli.marks.credentials import check_can_sign
 from fomm_cli.media.background import Background
+from fomm_cli.media.crop import cropped
 from fomm_cli.media.destination import Target
-from fomm_cli.media.paste import cropped
 from fomm_cli.media.resize import Size, fit_source
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress, counted, silent

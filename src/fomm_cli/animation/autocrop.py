@@ -24,6 +24,7 @@ from fomm_cli.faces.tracking import FollowedFace, follow_face
 from fomm_cli.geometry import Box, Region
 from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.resize import Fit
+from fomm_cli.media.video.frame import Frame
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.threads import prefetch
@@ -215,13 +216,16 @@ class _Search:
         return self._announced("driving video", Region.square_around(followed.heads), framing)
 
     def _follow(self, clip: Clip, looks_per_second: int) -> FollowedFace | None:
-        return follow_face(self._timed_images(clip), self._detector, looks_per_second)
+        looks = clip.looks(Fraction(1, looks_per_second))
+        return follow_face(self._timed_images(looks, clip.info.frame_count), self._detector, looks_per_second)
 
-    def _timed_images(self, clip: Clip) -> Iterator[tuple[Fraction, np.ndarray]]:
-        with closing(prefetch(clip.frames(), depth=_AHEAD)) as frames:
-            for done, frame in enumerate(frames, start=1):
+    def _timed_images(
+        self, looks: Iterator[tuple[int, Frame]], total: int | None
+    ) -> Iterator[tuple[Fraction, np.ndarray]]:
+        with closing(prefetch(looks, depth=_AHEAD)) as frames:
+            for number, frame in frames:
                 yield frame.time, frame.image
-                self._progress("looking for the face", done, clip.info.frame_count)
+                self._progress("looking for the face", number + 1, total)
 
     def _announced(self, what: str, region: Region, framing: Framing) -> Region:
         why = framing.why if framing.is_off else "as asked"

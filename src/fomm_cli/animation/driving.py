@@ -19,9 +19,8 @@ from fomm_cli.animation.template import MotionTemplate, check_fits
 from fomm_cli.errors import InputError
 from fomm_cli.geometry import Region
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.media.paste import cropped
 from fomm_cli.media.resize import Fit, fit_frame
-from fomm_cli.media.video.frame import Frame, Moment
+from fomm_cli.media.video.frame import Excerpt, Frame, Moment
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress, silent
 from fomm_cli.runtime.threads import batched, prefetch
@@ -180,8 +179,8 @@ class VideoDriving:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames at the size of the model."""
-        for frame in self.footage.frames():
-            yield replace(frame, image=fit_frame(cropped(frame.image, self.crop), self._animator.size, self._fit))
+        for frame in self.footage.frames(Excerpt(self.crop, self._animator.size)):
+            yield replace(frame, image=fit_frame(frame.image, self._animator.size, self._fit))
 
     def keypoints_of(self, index: int) -> KeyPoints:
         """Detect the keypoints of one frame, B = 1, once."""

@@ -8,7 +8,8 @@ from fomm_cli.animation.animation import to_images
 from fomm_cli.animation.detail import DetailTransfer, FlowSampling
 from fomm_cli.engines.engine import Decoded
 from fomm_cli.geometry import Region
-from fomm_cli.media.paste import cropped, fitted_region, region_of
+from fomm_cli.media.crop import cropped, region_of
+from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.resize import Fit, Size, fit_frame, fit_source
 from fomm_cli.models.generator import Generator
 

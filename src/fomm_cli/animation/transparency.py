@@ -16,9 +16,10 @@ from fomm_cli.faces.options import FaceGroup
 from fomm_cli.geometry import Region
 from fomm_cli.media.alpha import SPREAD_BYTES, spread_colours
 from fomm_cli.media.background import Background
+from fomm_cli.media.crop import cropped, region_of
 from fomm_cli.media.destination import Target
 from fomm_cli.media.first_frame import read_source
-from fomm_cli.media.paste import cropped, fitted_region, region_of
+from fomm_cli.media.paste import fitted_region
 from fomm_cli.media.resize import Fit, Size, fit_frame
 from fomm_cli.media.validate import check_decoded_size
 from fomm_cli.models.generator import Generator

@@ -21,9 +21,9 @@ from fomm_cli.faces.tracking import Track, Tracker
 from fomm_cli.files.atomic import make_folder, replacing
 from fomm_cli.files.guard import protect_inputs
 from fomm_cli.geometry import Box, Region
+from fomm_cli.media.crop import region_of
 from fomm_cli.media.first_frame import read_first_frame
 from fomm_cli.media.image import write_image
-from fomm_cli.media.paste import region_of
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.reader import Clip, open_clip
 from fomm_cli.media.video.trim import run_trim, trim_command

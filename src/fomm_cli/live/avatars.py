@@ -20,9 +20,9 @@ from fomm_cli.errors import FommError
 from fomm_cli.faces.options import DetectorName
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.live.options import LiveJob
+from fomm_cli.media.crop import cropped
 from fomm_cli.media.folder import images_at
 from fomm_cli.media.image import read_image
-from fomm_cli.media.paste import cropped
 from fomm_cli.media.resize import Fit, fit_source
 
 _MOST_KEPT = 16  # encoded sources; one of the published networks' takes 5 MB

@@ -26,7 +26,7 @@ from fomm_cli.live.face import LiveFace
 from fomm_cli.live.following import FaceLook, FaceWatch
 from fomm_cli.live.motion import LiveMotion, ReferenceState
 from fomm_cli.live.options import LiveJob
-from fomm_cli.media.paste import region_of
+from fomm_cli.media.crop import region_of
 from fomm_cli.media.resize import fit_frame
 from fomm_cli.runtime.device import prepare_process
 

@@ -9,6 +9,10 @@ import pytest
 from PIL import Image
 
 from fomm_cli.errors import InputError
+from fomm_cli.geometry import Region
+from fomm_cli.media.crop import region_of
+from fomm_cli.media.resize import fit_frame
+from fomm_cli.media.video.frame import Excerpt
 from fomm_cli.media.video.reader import Frame, open_clip
 from fomm_cli.media.video.timing import judge_timing
 from support.media_helpers import decode, ffmpeg, gradient, make_video
@@ -424,3 +428,46 @@ def test_shared_driving_video(shared: Path) -> None:
     clip = open_clip(shared / "media" / "driving.mp4", max_frames=40)
     assert (clip.info.rate, clip.info.has_audio, clip.info.frame_count) == (30, True, 40)
     assert len(list(clip.frames())) == 40
+
+
+def test_ordinary_frames_keep_their_values_in_an_excerpt(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "hd.mp4", *H264, size="1920x1080", seconds=0.12)
+    region = Region(-20, 30, 1101, 999)
+    for whole, part in zip(read(path), open_clip(path).frames(Excerpt(region, (64, 64))), strict=True):
+        np.testing.assert_array_equal(part.image, region_of(whole.image, region))
+
+
+@pytest.mark.parametrize("turn", [(), ("-display_rotation", "90")])
+@pytest.mark.parametrize("region", [None, Region(601, 203, 1400, 1600), Region(-300, 100, 1800, 1800)])
+def test_large_frames_come_reduced_and_look_the_same(
+    tmp_path: Path, turn: tuple[str, ...], region: Region | None
+) -> None:
+    path = make_video(tmp_path / "4k.mp4", *H264, "-preset", "ultrafast", size="3840x2160", seconds=0.08)
+    if turn:
+        ffmpeg(*turn, "-i", path, "-c", "copy", tmp_path / "turned.mp4")
+        path = tmp_path / "turned.mp4"
+    excerpt = Excerpt(region, (96, 96))
+    for whole, part in zip(read(path), open_clip(path).frames(excerpt), strict=True):
+        exact = whole.image if region is None else region_of(whole.image, region)
+        assert part.image.shape[0] >= 2 * 96
+        assert (part.image.size < exact.size / 8) == (region is None or region.left > 0)
+        small, reduced = (fit_frame(image, (96, 96), "stretch").astype(int) for image in (exact, part.image))
+        assert np.abs(small - reduced).mean() < 3  # FFmpeg rounds flat colours by two levels
+
+
+@pytest.mark.parametrize("options", [{}, {"start": 0.3}, {"end": 0.7}, {"max_frames": 7}])
+def test_looks_are_frames_at_intervals_and_the_last(tmp_path: Path, options: dict[str, float]) -> None:
+    path = make_video(tmp_path / "a.mp4")
+    frames = read(path, **options)
+    looks = list(open_clip(path, **options).looks(Fraction(1, 5)))  # type: ignore[arg-type]
+    numbers = [number for number, _ in looks]
+    assert numbers == sorted({*range(0, len(frames), 5), len(frames) - 1})
+    for number, frame in looks:
+        assert (frame.time, frame.duration) == (frames[number].time, frames[number].duration)
+        np.testing.assert_array_equal(frame.image, frames[number].image)
+
+
+def test_looks_at_nothing_fail_as_reading_does(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=r"has no frame from second 5 on: it is 1\.00 s long"):
+        list(open_clip(path, start=5).looks(Fraction(1)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,9 +20,11 @@ from av.video.stream import VideoStream
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import check_file
 from fomm_cli.media.validate import CONTAINER_OPTIONS, check_content, check_frame_size
+from fomm_cli.media.video.frame import LARGE
 from fomm_cli.media.video.timing import DEFAULT_RATE, Timing, judge_timing
 
 _PROBED_PACKETS = 240
+_SPARE_THREADS = 4  # each frame waits for parts of the one before; with a thread for each core alone some are idle
 _FASTEST_RATE = 1000  # frames per second; containers without a rate claim more
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders drop the alpha channel
 _FORMATS_WITH_DURATION = ("mov,", "matroska,", "avi")  # whose header tells how much there should be
@@ -97,6 +100,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     stream = max(decodable, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
     check_frame_size(path, stream.codec_context.width, stream.codec_context.height)
     stream.thread_type = "AUTO"
+    if stream.codec_context.width * stream.codec_context.height > LARGE:
+        stream.codec_context.thread_count = (os.cpu_count() or 1) + _SPARE_THREADS
     return stream
 
 
@@ -148,7 +153,7 @@ def _declared_frames(container: InputContainer, stream: VideoStream, rate: Fract
     return round(container.duration * rate / av.time_base) if container.duration else None
 
 
-def decoded_frames(path: Path, start: Fraction, damage: Damage) -> Iterator[av.VideoFrame]:
+def decoded_frames(path: Path, start: Fraction, damage: Damage) -> Generator[av.VideoFrame, None, None]:
     """Decode every frame that can be decoded, in order of display, and note damage.
 
     Args:

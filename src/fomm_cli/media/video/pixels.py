@@ -12,6 +12,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from fomm_cli.media.alpha import composite_over_white
+from fomm_cli.media.video.frame import WHOLE, Excerpt
 
 _MATRICES = {  # AVColorSpace -> libswscale's table; everything else counts as BT.601, as in the ffmpeg program
     1: Colorspace.ITU709,
@@ -26,33 +27,63 @@ Turn = tuple[float, float, float, float]
 """A display matrix (a, b, c, d), by which the pixel at (x, y) is shown at (a x + c y, b x + d y), y downwards."""
 
 
-def upright_rgb(
-    frame: av.VideoFrame, reformatter: VideoReformatter, turn: Turn, *, over_white: bool = True
-) -> np.ndarray:
-    """Convert by the colour matrix and range the stream declares, and turn by its display matrix.
+class Converter:
+    """Converts frames by the colour matrix and range the stream declares, and turns them by its display matrix."""
 
-    Args:
-        frame: as decoded.
-        reformatter: converts it.
-        turn: its display matrix.
-        over_white: whether transparent parts are laid over white, rather than shown in the colours they have.
+    def __init__(self, turn: Turn, excerpt: Excerpt = WHOLE, *, over_white: bool = True) -> None:
+        """Take what is the same for all frames.
 
-    Returns:
-        uint8 (H, W, 3) RGB.
-    """
-    has_alpha = over_white and (frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components))
-    # Every argument is spelled out: PyAV 15 ignores what the frame declares unless source and target are both given.
-    converted = reformatter.reformat(
-        frame,
-        format="rgba" if has_alpha else "rgb24",
-        src_colorspace=_MATRICES.get(frame.colorspace, Colorspace.ITU601),
-        dst_colorspace=Colorspace.ITU601,
-        src_color_range=_range(frame),
-        dst_color_range=ColorRange.JPEG,
-        interpolation=Interpolation.BICUBIC,
-    )
-    pixels = converted.to_ndarray()
-    return _turned(composite_over_white(pixels) if has_alpha else pixels, turn)
+        Args:
+            turn: the display matrix.
+            excerpt: what is needed of each frame.
+            over_white: whether transparent parts are laid over white, rather than shown in the colours they have.
+        """
+        self._turn = turn
+        self._excerpt = excerpt
+        self._over_white = over_white
+        self._to_rgb = VideoReformatter()
+        self._reducing = VideoReformatter()  # each keeps tables for one kind of conversion
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return the excerpt of a frame, uint8 (H, W, 3) RGB."""
+        is_transparent = frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+        has_alpha = self._over_white and is_transparent
+        upright = (frame.width, frame.height) if _is_sideways(self._turn) else (frame.height, frame.width)
+        reduction = 1 if is_transparent or frame.format.is_rgb else self._excerpt.reduction(*upright)
+        source, colour_range = _MATRICES.get(frame.colorspace, Colorspace.ITU601), _range(frame)
+        if reduction > 1:
+            frame = self._reduced(frame, reduction)
+        # Every argument is spelled out: PyAV 15 ignores what the frame declares unless both sides are given.
+        converted = self._to_rgb.reformat(
+            frame,
+            format="rgba" if has_alpha else "rgb24",
+            src_colorspace=source,
+            dst_colorspace=Colorspace.ITU601,
+            src_color_range=colour_range,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.BICUBIC,
+        )
+        pixels = converted.to_ndarray()
+        image = _turned(composite_over_white(pixels) if has_alpha else pixels, self._turn)
+        return self._excerpt.of(image, reduction)
+
+    def _reduced(self, frame: av.VideoFrame, reduction: int) -> av.VideoFrame:
+        """Return a frame reduced, still in YUV, where FFmpeg averages fast and exactly."""
+        return self._reducing.reformat(
+            frame,
+            width=frame.width // reduction,
+            height=frame.height // reduction,
+            format="yuv444p",
+            src_colorspace=Colorspace.ITU601,  # the same twice, so that colours stay as they are
+            dst_colorspace=Colorspace.ITU601,
+            src_color_range=ColorRange.MPEG,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.AREA,
+        )
+
+
+def _is_sideways(turn: Turn) -> bool:
+    return abs(turn[1]) > abs(turn[0])
 
 
 def _range(frame: av.VideoFrame) -> ColorRange:
@@ -65,7 +96,7 @@ def _range(frame: av.VideoFrame) -> ColorRange:
 def _turned(pixels: np.ndarray, turn: Turn) -> np.ndarray:
     """Apply the display matrix, rounded to quarter turns and mirrors, to (H, W, 3)."""
     a, b, c, d = turn
-    if abs(b) > abs(a):
+    if _is_sideways(turn):
         pixels, a, d = pixels.swapaxes(0, 1), c, b
     if a < 0:
         pixels = pixels[:, ::-1]

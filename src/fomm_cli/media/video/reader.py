@@ -9,13 +9,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Protocol
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from fomm_cli.errors import InputError
 from fomm_cli.files.inputs import check_exists
@@ -23,11 +22,12 @@ from fomm_cli.files.kind import Kind, identify
 from fomm_cli.media.folder import images_in
 from fomm_cli.media.image import is_still_image, read_colours, read_image
 from fomm_cli.media.video.decoder import Damage, decoded_frames, probe
-from fomm_cli.media.video.frame import Frame, Moment
-from fomm_cli.media.video.pixels import display_matrix, upright_rgb
+from fomm_cli.media.video.frame import LARGE, WHOLE, Excerpt, Frame, Moment
+from fomm_cli.media.video.pixels import Converter, display_matrix
 from fomm_cli.media.video.timing import DEFAULT_RATE, judge_timing
 from fomm_cli.media.video.webp import TICK as WEBP_TICK
 from fomm_cli.media.video.webp import WebpAnimation, open_webp
+from fomm_cli.runtime.threads import prefetch
 
 _log = logging.getLogger(__name__)
 _SEEK_FROM = 5  # seconds; decoding that much is quicker than a seek that goes wrong
@@ -75,8 +75,8 @@ class Source(Protocol):
     info: ClipInfo
     origin: Fraction
 
-    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
-        """Yield the frames from ``start`` seconds or earlier on, and note damage."""
+    def shots(self, start: Fraction, damage: Damage, excerpt: Excerpt) -> Generator[Shot, None, None]:
+        """Yield the excerpts of frames from ``start`` seconds or earlier on, and note damage."""
         ...
 
 
@@ -125,21 +125,21 @@ class Clip:
         self._kept = kept
         self._warned = False
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, excerpt: Excerpt = WHOLE) -> Iterator[Frame]:
         """Yield the kept frames; each call opens the source anew. Damage is logged once, at the end.
+
+        Args:
+            excerpt: what is needed of each.
 
         Raises:
             InputError: no frame lies in the kept range, or the file went away.
         """
         damage = Damage()
         first: Fraction | None = None
-        count, length = 0, Fraction(0)
-        with closing(self._source.shots(self._kept.start, damage)) as shots:
+        count = 0
+        with closing(self._kept_shots(damage, excerpt)) as shots:
             for shot in shots:
-                if self._kept.end is not None and shot.time >= self._kept.end:
-                    break
-                length = shot.time + (shot.duration or 0)
-                image = shot.render() if shot.time >= self._kept.start else None
+                image = shot.render()
                 if image is None:
                     continue
                 if first is None:
@@ -150,8 +150,42 @@ class Clip:
                 if count == self._kept.max_frames:
                     break
         if count == 0:
-            raise nothing_kept(self.name, self._kept, length)
+            raise nothing_kept(self.name, self._kept, Fraction(0))
         self._warn(damage, count)
+
+    def looks(self, interval: Fraction) -> Iterator[tuple[int, Frame]]:
+        """Yield one frame in each interval of so many seconds and the last one, each with its number from 0.
+
+        The others are decoded, but not converted, which takes a third of the time.
+
+        Raises:
+            InputError: as `frames`.
+        """
+        due, first = Fraction(0), None
+        left_out: tuple[int, Shot] | None = None
+        with closing(self._kept_shots(Damage(), WHOLE)) as shots:
+            for number, shot in enumerate(islice(shots, self._kept.max_frames)):
+                first = shot.time if first is None else first
+                left_out = number, shot
+                if shot.time - first >= due and (image := shot.render()) is not None:
+                    due, left_out = shot.time - first + interval, None
+                    yield number, Frame(shot.time - first, shot.duration, image)
+            if left_out is not None and first is not None and (image := left_out[1].render()) is not None:
+                yield left_out[0], Frame(left_out[1].time - first, left_out[1].duration, image)
+
+    def _kept_shots(self, damage: Damage, excerpt: Excerpt) -> Generator[Shot, None, None]:
+        """Yield what lies between start and end; raise InputError where nothing does."""
+        count, length = 0, Fraction(0)
+        with closing(self._source.shots(self._kept.start, damage, excerpt)) as shots:
+            for shot in shots:
+                if self._kept.end is not None and shot.time >= self._kept.end:
+                    break
+                length = shot.time + (shot.duration or 0)
+                if shot.time >= self._kept.start:
+                    count += 1
+                    yield shot
+        if count == 0:
+            raise nothing_kept(self.name, self._kept, length)
 
     def moments(self) -> Iterator[Moment]:
         """Yield when each kept frame is shown; reads all of them.
@@ -244,9 +278,9 @@ class StillSource:
         height, width = self._image.shape[:2]
         self.info = ClipInfo(width, height, rate, 1, has_audio=False, still=True)
 
-    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:  # noqa: ARG002 - the one frame is whole
+    def shots(self, start: Fraction, damage: Damage, excerpt: Excerpt) -> Generator[Shot, None, None]:  # noqa: ARG002 - the one frame is undamaged
         """Yield the image."""
-        yield Shot(Fraction(0), 1 / self.info.rate, lambda: self._image)
+        yield Shot(Fraction(0), 1 / self.info.rate, lambda: excerpt.of(self._image))
 
 
 class FolderSource:
@@ -262,13 +296,13 @@ class FolderSource:
         height, width = first.shape[:2]
         self.info = ClipInfo(width, height, rate, len(self._paths), has_audio=False, still=False)
 
-    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
+    def shots(self, start: Fraction, damage: Damage, excerpt: Excerpt) -> Generator[Shot, None, None]:
         """Yield the images; one that cannot be read leaves a gap."""
 
         def render(path: Path) -> np.ndarray | None:
             image = _read_or_none(path)
             damage.unreadable += image is None
-            return image
+            return None if image is None else excerpt.of(image)
 
         interval = 1 / self.info.rate
         first = min(math.ceil(start * self.info.rate), len(self._paths) - 1)
@@ -297,12 +331,12 @@ class WebpSource:
         count = len(animation.times) - 1
         self.info = ClipInfo(width, height, self._timing.rate, count, has_audio=False, still=False)
 
-    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:  # noqa: ARG002 - decoded from the first
+    def shots(self, start: Fraction, damage: Damage, excerpt: Excerpt) -> Generator[Shot, None, None]:  # noqa: ARG002 - decoded from the first
         """Yield the frames."""
         times = [self._timing.unrounded(time) for time in self._animation.times]
         shown, read = self._animation.frames(over_white=self._over_white), 0
         for (time, end), image in zip(pairwise(times), shown, strict=False):
-            yield Shot(time, end - time, lambda image=image: image)  # type: ignore[misc]
+            yield Shot(time, end - time, lambda image=image: excerpt.of(image))  # type: ignore[misc]
             read += 1
         damage.incomplete |= read < len(times) - 1 or not self._animation.whole
 
@@ -316,31 +350,33 @@ class VideoSource:
         found, has_audio = probe(path)
         self._timing, self._timed = found.timing, found.timed
         self._turn = display_matrix(found.frame)
-        height, width = upright_rgb(found.frame, VideoReformatter(), self._turn).shape[:2]
+        height, width = Converter(self._turn)(found.frame).shape[:2]
         self.origin = self._timing.origin
         self.info = ClipInfo(width, height, self._timing.rate, found.frame_count, has_audio=has_audio, still=False)
 
-    def shots(self, start: Fraction, damage: Damage) -> Generator[Shot, None, None]:
+    def shots(self, start: Fraction, damage: Damage, excerpt: Excerpt) -> Generator[Shot, None, None]:
         """Decode, from the key frame before ``start`` if that is far in."""
         if self._timed and start >= _SEEK_FROM:
-            shots = self._decode(start, damage)
+            shots = self._decode(start, damage, excerpt)
             first = next(shots, None)
             if first is not None and first.time <= start:
                 yield first
                 yield from shots
                 return
             damage.unreadable, damage.incomplete = 0, False  # the seek went past the start
-        yield from self._decode(Fraction(0), damage)
+        yield from self._decode(Fraction(0), damage, excerpt)
 
-    def _decode(self, begin: Fraction, damage: Damage) -> Iterator[Shot]:
-        reformatter = VideoReformatter()
+    def _decode(self, begin: Fraction, damage: Damage, excerpt: Excerpt) -> Iterator[Shot]:
+        convert = Converter(self._turn, excerpt, over_white=self._over_white)
         previous: Fraction | None = None
-        for frame in decoded_frames(self._path, begin + self.origin if begin else begin, damage):
-            time, duration = self._times(frame, previous)
-            previous = time
-            yield Shot(
-                time, duration, partial(upright_rgb, frame, reformatter, self._turn, over_white=self._over_white)
-            )
+        decoded = decoded_frames(self._path, begin + self.origin if begin else begin, damage)
+        if self.info.width * self.info.height > LARGE:  # decode the next one while this one is converted
+            decoded = prefetch(decoded, depth=1)
+        with closing(decoded):
+            for frame in decoded:
+                time, duration = self._times(frame, previous)
+                previous = time
+                yield Shot(time, duration, partial(convert, frame))
 
     def _times(self, frame: av.VideoFrame, previous: Fraction | None) -> tuple[Fraction, Fraction | None]:
         """Return time since the first frame and duration; times that are missing or go back follow the rate."""
