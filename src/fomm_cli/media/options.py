@@ -87,9 +87,9 @@ def colour_of(text: str) -> tuple[int, ...] | None:
 
 def check_background(text: str) -> None:
     """Raise InputError where a background is neither a colour nor the name of a file."""
-    if colour_of(text) is None and not is_there(Path(text)):
+    if colour_of(text) is None and not (text and is_there(Path(text))):
         raise InputError(
-            f"invalid --background {text}", "Expected a colour such as green or #00ff00, or an existing image"
+            f"invalid --background {text!r}", "Expected a colour such as green or #00ff00, or an existing image"
         )
 
 

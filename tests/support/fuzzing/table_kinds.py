@@ -256,11 +256,12 @@ def _study() -> dict[str, Any]:
         scores = {name: {"value": 5.0 + number / 2, "low": 4.0, "high": 9.0} for name in names}
         features = {"x": 0.5, "y": 0.5, "face_height": 0.54, "contrast": 12.0, "whites": 3.0, "mouth": "closed"}
         rows.append({
-            "result": f"results/small/{number}.mp4", "view": f"views/{number}.mp4", "model": "small", "group": group,
-            "label": label, "portrait": f"p{number}", "size": 1.0, "scores": scores, "basis": "landmarks", "seen": 1.0,
+            "result": f"results/small/{number}.mp4", "view": f"views/{number}.mp4", "model": "small", "driving": "nod",
+            "group": group, "label": label,
+            "portrait": f"p{number}", "size": 1.0, "scores": scores, "basis": "landmarks", "seen": 1.0,
             "distortion": 0.02, "notes": ["a note"], "features": features,
         })  # fmt: skip
-    return {"driving": "driving.mp4", "frames": 4, "rows": rows, "failed": {"results/small/9.mp4": "no face"}}
+    return {"frames": {"nod": 4}, "rows": rows, "failed": {"results/small/9.mp4": "no face"}}
 
 
 class Options:
