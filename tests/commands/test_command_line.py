@@ -46,7 +46,7 @@ def test_a_plain_animation_imports_only_what_it_needs(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, "animate", *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     unneeded = {
-        "scipy", "skimage", "numba", "sklearn", "matplotlib", "pandas", "sympy", "mediapipe", "onnx", "onnxruntime",
+        "scipy", "skimage", "numba", "sklearn", "matplotlib", "pandas", "mediapipe", "onnx", "onnxruntime",
         "nncf", "imageio", "jinja2", "cryptography", "ray", "requests", "torchvision",
     }  # fmt: skip
     assert set(json.loads(done.stdout)) & unneeded == set()

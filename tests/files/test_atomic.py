@@ -224,18 +224,18 @@ def test_frame_names() -> None:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of the system, in order: ``sync NAME`` and ``rename NAME``."""
     recorded: list[str] = []
-    fsync, rename = os.fsync, os.replace
+    fsync, rename = os.fsync, Path.replace
 
     def recording_fsync(handle: int) -> None:
         recorded.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name}")
         fsync(handle)
 
-    def recording_rename(origin: Path, place: Path) -> None:
+    def recording_rename(origin: Path, place: Path) -> Path:
         recorded.append(f"rename {Path(place).name}")
-        rename(origin, place)
+        return rename(origin, place)
 
     monkeypatch.setattr(os, "fsync", recording_fsync)
-    monkeypatch.setattr(os, "replace", recording_rename)
+    monkeypatch.setattr(Path, "replace", recording_rename)
     return recorded
 
 

@@ -85,7 +85,11 @@ class DeviceCamera:
         """
         import cv2
 
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors say more than its warnings
+        # our errors say more than its warnings
+        if hasattr(cv2, "setLogLevel"):  # until OpenCV 4.12
+            cv2.setLogLevel(0)
+        else:
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         asked: list[int] = []
         if isinstance(place, int):
             motion_jpeg = cv2.VideoWriter.fourcc(*"MJPG")  # raw frames of this size are too many for USB 2 hubs
