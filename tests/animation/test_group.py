@@ -183,7 +183,7 @@ class Frames:
 @pytest.mark.parametrize(("repeats", "shown"), [(True, [0, 0, 1, 2, 0, 1, 2, 2]), (False, [0, 0, 1, 2, 2, 2, 2, 2])])
 def test_a_driver_keeps_its_own_time(repeats: bool, shown: list[int]) -> None:
     motion: Any = Frames()
-    driver = Driver(motion, SimpleNamespace(device="cpu"), smooth=False, repeats=repeats)  # type: ignore[arg-type]
+    driver = Driver(motion, SimpleNamespace(device="cpu", detect=None), smooth=False, repeats=repeats)  # type: ignore[arg-type]
     times = [Fraction(place, 100) for place in (0, 9, 10, 25, 30, 49, 50, 59)]
     assert driver.at(times[:2]).value[:, 0, 0].tolist() == shown[:2]
     assert motion.read == 2  # no further than it has to

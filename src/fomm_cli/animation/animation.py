@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -18,14 +17,12 @@ from fomm_cli.engines.engine import Decoded, Decoder
 from fomm_cli.errors import OutOfMemoryError, is_out_of_memory
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.video.frame import Frame, Moment
-from fomm_cli.runtime.threads import in_parallel
+from fomm_cli.runtime.threads import on_shared_threads
 
 logger = logging.getLogger(__name__)
 
 Batch = TypeVar("Batch", np.ndarray, KeyPoints)
 Part = TypeVar("Part")
-T = TypeVar("T")
-R = TypeVar("R")
 
 Detector = Callable[[np.ndarray], KeyPoints]
 """From frames, uint8 (B, height, width, 3) of the model's size, to their keypoints."""
@@ -47,6 +44,14 @@ class DrivingBatch:
     moments: list[Moment]
     frames: np.ndarray | None = None
     keypoints: KeyPoints | None = None
+
+    def detected(self, detector: Detector, device: torch.device) -> KeyPoints:
+        """Return the keypoints on a device: those that are known, or else what a detector there finds in the frames."""
+        if self.keypoints is not None:
+            return self.keypoints.to(device)
+        if self.frames is None:
+            raise ValueError("a batch holds frames or keypoints")
+        return detector(self.frames)
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,9 @@ class Animation:
         Raises:
             OutOfMemoryError: one frame alone does not fit into the memory of the device.
         """
-        detected = ((batch, self._keypoints_of(batch)) for batch in batches)
+        detected = ((batch, self._smoothed(batch.detected(self._detected, self._device))) for batch in batches)
         try:
-            with closing(side_by_side(self._animated, detected, self._workers)) as results:
+            with closing(on_shared_threads(self._animated, detected, self._workers)) as results:
                 for frames in results:
                     yield from frames
         finally:
@@ -157,7 +162,7 @@ class Animation:
 
     def detect(self, frames: np.ndarray) -> KeyPoints:
         """Detect the keypoints of the next driving frames, uint8 (B, height, width, 3); smoothed where asked for."""
-        return self._smoothed(KeyPoints.joined(list(self._in_parts(self._detector, frames))))
+        return self._smoothed(self._detected(frames))
 
     @torch.inference_mode()
     def decode(self, keypoints: KeyPoints) -> Decoded:
@@ -173,12 +178,8 @@ class Animation:
         decoded = self.decode(self.transfer(driving))
         return to_images(decoded.frames) if self._refine is None else self._refine(decoded)
 
-    def _keypoints_of(self, batch: DrivingBatch) -> KeyPoints:
-        if batch.keypoints is not None:
-            return self._smoothed(batch.keypoints.to(self._device))
-        if batch.frames is None:
-            raise ValueError("a batch holds frames or keypoints")
-        return self.detect(batch.frames)
+    def _detected(self, frames: np.ndarray) -> KeyPoints:
+        return KeyPoints.joined(list(self._in_parts(self._detector, frames)))
 
     def _smoothed(self, keypoints: KeyPoints) -> KeyPoints:
         if self._smoother is None:
@@ -210,26 +211,6 @@ class Animation:
         logger.warning("out of memory on the device; going on with batches of %d", self._batch_size)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def side_by_side(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
-    """Compute something of every item, several at a time; the workers share the processor threads of PyTorch.
-
-    Args:
-        work: what to compute.
-        items: read a few ahead.
-        workers: threads that compute.
-    """
-    if workers == 1:
-        yield from map(work, items)
-        return
-    threads = torch.get_num_threads()
-    share = partial(torch.set_num_threads, max(1, threads // workers))
-    share()
-    try:
-        yield from in_parallel(work, items, workers, share)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def to_images(frames: Tensor) -> np.ndarray:

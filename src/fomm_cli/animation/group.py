@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fomm_cli.animation.animation import AnimatedFrame, Animation, DrivingBatch, side_by_side
+from fomm_cli.animation.animation import AnimatedFrame, Animation, DrivingBatch
 from fomm_cli.animation.animator import Animator
 from fomm_cli.animation.autocrop import GroupFace
 from fomm_cli.animation.driving import Driving
@@ -18,7 +18,7 @@ from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.paste import PasteBack
 from fomm_cli.media.paste_weights import paste_weight
 from fomm_cli.media.video.frame import Moment
-from fomm_cli.runtime.threads import prefetch
+from fomm_cli.runtime.threads import on_shared_threads, prefetch
 
 _AHEAD = 2  # frames that wait to be pasted
 
@@ -98,12 +98,7 @@ class _Detection:
         self._smoother = Smoother(float(1 / driving.footage.info.rate)) if smooth else None
 
     def __call__(self, batch: DrivingBatch) -> KeyPoints:
-        if batch.frames is not None:
-            keypoints = self._animator.detect(batch.frames)
-        elif batch.keypoints is not None:
-            keypoints = batch.keypoints.to(self._animator.device)
-        else:
-            raise ValueError("a batch holds frames or keypoints")
+        keypoints = batch.detected(self._animator.detect, self._animator.device)
         if self._smoother is not None:
             keypoints, self._smoother = self._smoother(keypoints)
         return keypoints
@@ -182,6 +177,6 @@ def _decoded(
         images = [member.animation.images(found) for member, found in zip(members, keypoints, strict=True)]
         return [(moment, [each[index] for each in images]) for index, moment in enumerate(moments)]
 
-    with closing(asked), closing(side_by_side(decode, asked, workers)) as batches:
+    with closing(asked), closing(on_shared_threads(decode, asked, workers)) as batches:
         for batch in batches:
             yield from batch

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -38,7 +37,7 @@ from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.bundled import sample
 from fomm_cli.models.loading import LoadedModel
 from fomm_cli.runtime.precision import has_bf16, has_int8
-from fomm_cli.runtime.threads import in_parallel
+from fomm_cli.runtime.threads import on_shared_threads
 from fomm_cli.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -95,9 +94,10 @@ def choose_fastest(model: LoadedModel, frames: int | None) -> Variant:
     if is_long and set(able) - set(known):
         known |= _time_all([EXACT, *able], model)
         _write(path, known)
-    chosen = _fastest({variant: known[variant] for variant in able if variant in known}, known.get(EXACT), frames)
     exact = known.get(EXACT)
-    if _INT8 not in able and exact and (frames or 0) / exact.fps > _LEAST_CALIBRATED and _can_calibrate():
+    chosen = _fastest({variant: known[variant] for variant in able if variant in known}, exact, frames)
+    can_calibrate = has_int8() and is_installed("openvino")
+    if _INT8 not in able and exact and (frames or 0) / exact.fps > _LEAST_CALIBRATED and can_calibrate:
         chosen = _INT8
     _say(chosen, able, is_long)
     return chosen
@@ -112,10 +112,6 @@ def _variants(model: LoadedModel) -> list[Variant]:
         if is_calibrated(model):
             found.append(_INT8)
     return found
-
-
-def _can_calibrate() -> bool:
-    return has_int8() and is_installed("openvino")
 
 
 def _fastest(others: dict[Variant, Speed], exact: Speed | None, frames: int | None) -> Variant:
@@ -171,8 +167,6 @@ def _timed(variant: Variant, model: LoadedModel) -> tuple[tuple[float, float], l
 
 def _rate(decoder: Decoder, poses: list[KeyPoints], workers: int) -> float:
     """Return frames per second, several at a time as in an animation."""
-    threads = torch.get_num_threads()
-    share = partial(torch.set_num_threads, max(1, threads // workers))
 
     def decode(pose: KeyPoints) -> None:
         with torch.inference_mode():
@@ -184,10 +178,7 @@ def _rate(decoder: Decoder, poses: list[KeyPoints], workers: int) -> float:
         while time.perf_counter() - began < _SECONDS:
             yield from poses
 
-    try:
-        count = sum(1 for _ in in_parallel(decode, endless(), workers, share))
-    finally:
-        torch.set_num_threads(threads)
+    count = sum(1 for _ in on_shared_threads(decode, endless(), workers))
     return count / (time.perf_counter() - began)
 
 
@@ -224,7 +215,7 @@ def _version(package: str) -> str:
 
 
 def _read(path: Path) -> dict[Variant, Speed]:
-    """Return what was measured; nothing where it cannot be read, so that it is measured anew."""
+    """Return what was measured; nothing where it cannot be read, so that it is measured again."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         speeds = {tuple(name.split()): Speed(**values) for name, values in kept.items()}

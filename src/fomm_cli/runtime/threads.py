@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TypeVar, cast
 
@@ -104,6 +105,28 @@ def in_parallel(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def on_shared_threads(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
+    """Compute something of several items at a time; the workers share the processor threads of PyTorch.
+
+    Args:
+        work: the function to call with each item.
+        items: as in `in_parallel`.
+        workers: number of threads; 1 computes in the calling thread.
+    """
+    import torch
+
+    if workers == 1:
+        yield from map(work, items)
+        return
+    threads = torch.get_num_threads()
+    share = partial(torch.set_num_threads, max(1, threads // workers))
+    share()
+    try:
+        yield from in_parallel(work, items, workers, share)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
