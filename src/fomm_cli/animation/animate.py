@@ -61,7 +61,7 @@ class AnimateResult:
         best_frame: index of the initial driving frame.
         visualization: the file with the keypoints, if asked for.
         source_crop: the part of the source that was animated, such as ``400x400 at (12, -3)``; None for all of it.
-        driving_crop: likewise of the driving video.
+        driving_crop: the part of the driving frames that was shown; None for all of them.
     """
 
     path: Path

@@ -122,7 +122,7 @@ class Animator:
 
         Args:
             source: uint8 (H, W, 3) RGB of any size; RGBA is laid over white, and grey is taken too.
-            driving: frames likewise; read as they are needed. Nothing is cropped.
+            driving: frames of the same kinds as the source, read as they are needed. Nothing is cropped.
             initial: the driving frame in which the pose is that of the source; the first one when None.
             relative: transfer the motion since `initial` to the source's own keypoints.
             adapt_scale: scale that motion by the ratio of the sizes of the two faces.

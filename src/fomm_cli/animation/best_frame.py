@@ -36,7 +36,7 @@ def find_best_frame(source: np.ndarray | None, frames: Iterable[np.ndarray | Non
 
     Args:
         source: points (N, 2 or more) of the source; None where none were found.
-        frames: the points of each frame likewise; read once.
+        frames: the same points in each frame; read once.
 
     Returns:
         None if there are points in no frame, or not in the source. Frames without are skipped.

@@ -57,9 +57,9 @@ class Pose:
         roll: degrees towards the person's left shoulder.
         rise: of the whole head, in coordinates.
         right_lid: how far the right eye is closed, 1 for shut, below 0 for wide open.
-        left_lid: likewise the left.
+        left_lid: how far the left eye is closed, 1 for shut, below 0 for wide open.
         gaze_x: of the eyes towards larger x, 1 for the corner of the eye.
-        gaze_y: down, likewise.
+        gaze_y: of the eyes towards larger y, in the same unit.
         brows: how far they are raised, 1 for as far as they go.
         smile: 1 for a broad one.
         jaw: how far it is opened, 1 for wide.

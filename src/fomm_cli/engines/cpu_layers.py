@@ -69,7 +69,7 @@ class WinogradConv2d(nn.Module):
 class MatrixConv2d(nn.Module):
     """A 3x3 convolution with a border of one pixel as one matrix product: (1, C, H, W) -> (1, C', H, W).
 
-    PyTorch lays the weights of a convolution out anew in every call, which for a few pixels is most of the work; a
+    PyTorch lays the weights of a convolution out again in every call, which for a few pixels is most of the work; a
     product takes them as they are, and its sums lose a digit less.
     """
 

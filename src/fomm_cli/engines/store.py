@@ -50,7 +50,7 @@ def make_once(folder: Path, make: Callable[[Path], None], read: Callable[[Path],
     """Read what a folder keeps; fill it first unless it is there and whole. Another process that does so is waited for.
 
     Args:
-        folder: appears when it is whole; a damaged one is made anew.
+        folder: appears when it is whole; a damaged one is made again.
         make: writes its files into the folder that it is given.
         read: opens the files of the folder; an exception says that they are damaged.
 

@@ -25,7 +25,7 @@ _FORGET_AFTER = 2.0  # seconds without a face, after which any face is followed
 _LOOK_EVERY = 0.2  # seconds
 _BUSY_RATIO = 0.2  # of one thread, which looking may take at most: a slow detector looks less often
 _DEAD_ZONE = 0.12  # of the square's side, that the face may move without the square following
-_DEAD_SIZE = 1.25  # ratio of sizes likewise
+_DEAD_SIZE = 1.25  # ratio of sizes up to which the square stays
 _ARRIVED = 0.02  # of the side, at which the square stops again
 _FOLLOWING_SECONDS = 1.0  # time constant of the square's movement
 

@@ -179,10 +179,10 @@ class LiveMotion:
         self._glide.forget()
 
     def restart(self) -> None:
-        """Forget the person in front of the camera: the next frames are filtered and referred to anew."""
+        """Forget the person in front of the camera: filter from the next frame on, and search a new reference."""
         self.reference = Reference()
         self._transfer = None
-        self._start_anew()
+        self._restart_motion()
 
     @property
     def doubtful_since(self) -> float | None:
@@ -192,9 +192,9 @@ class LiveMotion:
     def confirm(self, time: float) -> None:
         """Follow the next keypoints again if they are doubted: a look at the frame of this time has found the face."""
         if self._doubt.since is not None and time >= self._doubt.since:
-            self._start_anew()
+            self._restart_motion()
 
-    def _start_anew(self) -> None:
+    def _restart_motion(self) -> None:
         self._smoother = None
         self._doubt.dispel()
         self._glide.begin()
@@ -208,7 +208,7 @@ class LiveMotion:
         """
         if (driving is None) != self._resting:
             self._resting = driving is None
-            self._start_anew()
+            self._restart_motion()
         pose = self._source if driving is None else self._followed(driving, time)
         self._time = time
         return self._glide(pose, time)
@@ -217,7 +217,7 @@ class LiveMotion:
         doubted_before = self._doubt.since is not None
         if not self._doubt(driving, time):
             if doubted_before:
-                self._start_anew()
+                self._restart_motion()
             self._smooth = self._smoothed(driving, time)
             if self.reference.see(self._smooth, self._source, time):
                 self._transfer = None

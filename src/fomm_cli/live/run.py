@@ -25,7 +25,7 @@ from fomm_cli.models.bundled import sample
 logger = logging.getLogger(__name__)
 
 _WAIT = 0.05  # seconds for a frame, before keys and signals are looked at again
-_PAUSE = 0.002  # likewise, before the frame that is being decoded is looked at again
+_PAUSE = 0.002  # seconds, before the frame that is being decoded is looked at again
 
 
 def run_live(job: LiveJob, stopped: Callable[[], bool], window: Window | None = None) -> Figures:

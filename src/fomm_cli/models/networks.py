@@ -46,7 +46,7 @@ class Networks:
             network.eval().requires_grad_(False).to(device)
             if fold:
                 fold_batch_norms(network)
-        if fold and device.type == "cpu":  # as images come; otherwise every call lays them out anew
+        if fold and device.type == "cpu":  # the layout of images; otherwise every call converts them
             lay_channels_last(self.kp_detector)
 
 

@@ -74,12 +74,12 @@ def has_bf16(device_type: str) -> bool:
 
 
 def has_int8() -> bool:
-    """Whether the processor multiplies int8 faster than float32 (VNNI)."""
+    """Return whether the processor multiplies int8 faster than float32 (VNNI)."""
     return _has(_INT8)
 
 
 def _has(queries: tuple[str, ...]) -> bool:
-    """Whether PyTorch finds one of several abilities in this processor; not every version has all queries."""
+    """Return whether PyTorch finds one of several abilities in this processor; not every version has all queries."""
     import torch
 
     is_x86 = platform.machine().lower() in {"x86_64", "amd64"}

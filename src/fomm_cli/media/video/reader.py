@@ -126,7 +126,7 @@ class Clip:
         self._warned = False
 
     def frames(self, excerpt: Excerpt = WHOLE) -> Iterator[Frame]:
-        """Yield the kept frames; each call opens the source anew. Damage is logged once, at the end.
+        """Yield the kept frames; each call opens the source again. Damage is logged once, at the end.
 
         Args:
             excerpt: what is needed of each.
