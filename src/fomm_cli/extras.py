@@ -16,6 +16,8 @@ EXTRAS = {
     "web": ("starlette", "uvicorn", "websockets", "python_multipart"),
 }
 """Packages by extra."""
+ENGINE_EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
+"""The extra of each engine that needs one; its package has the engine's name."""
 
 
 def is_installed(extra: str) -> bool:

@@ -52,6 +52,7 @@ class Option:
         positional: whether the value stands without a flag.
         bare: the value where the flag is given without one.
         pair: whether the option may differ between the pairs of a batch.
+        web: whether a request to `fomm web` may set it; never where it can name a file of this machine.
     """
 
     help: str
@@ -70,6 +71,7 @@ class Option:
     positional: bool = False
     bare: str | None = None
     pair: bool = True
+    web: bool = False
 
     def check(self, name: str, value: object) -> None:
         """Raise InputError where a number is out of bounds."""

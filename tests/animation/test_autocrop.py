@@ -18,8 +18,9 @@ from fomm_cli.faces.framing import framing_in, head_box, head_square
 from fomm_cli.faces.tracking import follow_face
 from fomm_cli.geometry import Box, Region
 from fomm_cli.media.crop import region_of
+from fomm_cli.media.options import Fit
 from fomm_cli.media.paste import PasteBack, fitted_region
-from fomm_cli.media.resize import Fit, fit_source
+from fomm_cli.media.resize import fit_source
 from fomm_cli.runtime.threads import batched
 from support.portraits import (
     HOPPER_FACE,

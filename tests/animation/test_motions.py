@@ -11,10 +11,12 @@ import pytest
 
 from fomm_cli.animation.head import KEYPOINTS, Pose, keypoints_of
 from fomm_cli.animation.motions import MOTIONS, poses
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.animation.template import is_motion, open_footage
 from fomm_cli.cli import main
 from fomm_cli.media.video.reader import open_clip
 from fomm_cli.models.bundled import sample
+from fomm_cli.options import described
 from support.parity_data import PARITY
 
 RATE = 25.0
@@ -23,6 +25,11 @@ OTHER = [f"--config={PARITY / 'tiny_first_order.yaml'}", f"--checkpoint={PARITY 
 
 def loop(name: str, seconds: float, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     return keypoints_of(poses(name, round(seconds * RATE), RATE, scale))
+
+
+def test_the_help_of_animate_names_every_motion() -> None:
+    option, _ = described(AnimateJob)["driving_video"]
+    assert all(name in option.help for name in MOTIONS)
 
 
 @pytest.mark.parametrize("seconds", [0.5, None, 11.3])

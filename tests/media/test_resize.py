@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from fomm_cli.media.resize import Fit, fit_frame, fit_source, resize_exact
+from fomm_cli.media.options import Fit
+from fomm_cli.media.resize import fit_frame, fit_source, resize_exact
 from support.media_helpers import gradient
 
 

@@ -291,6 +291,11 @@ def test_fifty_sockets_and_silent_connections_do_not_stop_it(server: WebServer) 
             {"source": "sample-source", "driving": "sample-driving", "options": {"checkpoint": "/etc/passwd"}},
             "checkpoint",
         ),
+        (
+            {"source": "sample-source", "driving": "sample-driving", "options": {"background": "/etc/passwd"}},
+            "background",
+        ),
+        ({"source": "sample-source", "driving": "sample-driving", "options": {"mark": "none"}}, "mark"),
         ({"source": "sample-source", "driving": "sample-driving", "options": {"crf": 60}}, "crf"),
         ({"source": "sample-source", "driving": "sample-driving", "options": {"fit": "bend"}}, "fit"),
         ({"source": "sample-source", "driving": "sample-driving", "model": "../vox"}, "../vox"),

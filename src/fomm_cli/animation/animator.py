@@ -21,7 +21,8 @@ from fomm_cli.engines.opening import open_engine
 from fomm_cli.errors import InputError
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.media.alpha import as_rgb, spread_colours
-from fomm_cli.media.resize import Fit, fit_frame, fit_source
+from fomm_cli.media.options import Fit
+from fomm_cli.media.resize import fit_frame, fit_source
 from fomm_cli.media.video.frame import Moment
 from fomm_cli.models.loading import LoadedModel, load_model
 from fomm_cli.progress import Progress, silent

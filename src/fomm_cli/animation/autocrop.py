@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePosixPath
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,13 +17,13 @@ from fomm_cli.faces.check import missing_face
 from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.face import Face, FaceDetector
 from fomm_cli.faces.framing import Framing, framing_in, head_square
-from fomm_cli.faces.options import DetectorName, FaceGroup
+from fomm_cli.faces.options import CropChoice, DetectorName, FaceGroup
 from fomm_cli.faces.quality import judge_source
 from fomm_cli.faces.select import choose_face, choose_group
 from fomm_cli.faces.tracking import FollowedFace, follow_face
 from fomm_cli.geometry import Box, Region
+from fomm_cli.media.options import Fit
 from fomm_cli.media.paste import fitted_region
-from fomm_cli.media.resize import Fit
 from fomm_cli.media.video.frame import Frame
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress, silent
@@ -94,7 +94,7 @@ class FramingOptions(Protocol):
     """What jobs that crop say about it; the fields are those of `AnimateJob`."""
 
     @property
-    def crop(self) -> Literal["auto", "none", "source", "driving", "both"]:
+    def crop(self) -> CropChoice:
         """What is cropped to its face."""
 
     @property

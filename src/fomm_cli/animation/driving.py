@@ -19,7 +19,8 @@ from fomm_cli.animation.template import MotionTemplate, check_fits
 from fomm_cli.errors import InputError
 from fomm_cli.geometry import Region
 from fomm_cli.keypoints import KeyPoints
-from fomm_cli.media.resize import Fit, fit_frame
+from fomm_cli.media.options import Fit
+from fomm_cli.media.resize import fit_frame
 from fomm_cli.media.video.frame import Excerpt, Frame, Moment
 from fomm_cli.media.video.reader import Clip
 from fomm_cli.progress import Progress, silent

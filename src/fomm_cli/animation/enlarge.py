@@ -9,12 +9,10 @@ from fomm_cli.animation.detail import DetailTransfer, FlowSampling
 from fomm_cli.engines.engine import Decoded
 from fomm_cli.geometry import Region
 from fomm_cli.media.crop import cropped, region_of
+from fomm_cli.media.options import LEAST_PIXELS, MOST_PIXELS, Fit
 from fomm_cli.media.paste import fitted_region
-from fomm_cli.media.resize import Fit, Size, fit_frame, fit_source
+from fomm_cli.media.resize import Size, fit_frame, fit_source
 from fomm_cli.models.generator import Generator
-
-MOST_PIXELS = 2048  # of a side; beyond, a frame takes longer than anybody waits
-LEAST_PIXELS = 64
 
 
 class Enlarged:

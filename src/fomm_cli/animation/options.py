@@ -29,6 +29,15 @@ from fomm_cli.runtime.precision import check_precision
 
 _FILES = "files (without source and driving: a sample in the package)"
 
+MotionScale = Annotated[
+    float,
+    Option(
+        "multiply the motion since the initial frame",
+        metavar="X", low=0, high=10, expected="0 (no motion) to 10; 1 leaves the motion as it is", group="motion",
+        web=True,
+    ),
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class AnimateJob:
@@ -59,33 +68,32 @@ class AnimateJob:
         bool,
         Option(
             "transfer the motion since the initial frame (default), or the pose itself",
-            shortcuts={"absolute": False}, group="motion",
+            shortcuts={"absolute": False}, group="motion", web=True,
         ),
     ] = True  # fmt: skip
     adapt_scale: Annotated[
-        bool, Option("scale the motion to the size of the source's face (default), or do not", group="motion")
+        bool,
+        Option("scale the motion to the size of the source's face (default), or do not", group="motion", web=True),
     ] = True
-    find_best_frame: Annotated[bool, Option("start from the frame most like the source", group="motion")] = False
+    find_best_frame: Annotated[bool, Option("start from the frame most like the source", group="motion", web=True)] = (
+        False
+    )
     best_frame: Annotated[
         int | None,
-        Option("start from this driving frame, counted from 0", metavar="N", low=0, high=MOST, group="motion"),
-    ] = None
-    motion_scale: Annotated[
-        float,
         Option(
-            "multiply relative motion",
-            metavar="X", low=0, high=10, expected="0 (no motion) to 10; 1 is the motion of the driving video",
-            group="motion",
+            "start from this driving frame, counted from 0", metavar="N", low=0, high=MOST, group="motion", web=True
         ),
-    ] = 1.0  # fmt: skip
+    ] = None
+    motion_scale: MotionScale = 1.0
     duration: Annotated[
         float | None,
         Option(
             "length of a motion of the package, as seconds or h:m:s (default: its natural one)",
             metavar="TIME", parse=seconds, low=0.2, high=600, expected="0.2 to 600 seconds", group="motion",
+            web=True,
         ),
     ] = None  # fmt: skip
-    smooth: Annotated[bool, Option("smooth the motion over time, against jitter", group="motion")] = False
+    smooth: Annotated[bool, Option("smooth the motion over time, against jitter", group="motion", web=True)] = False
     start: Start = 0.0
     end: End = None
     max_frames: MaxFrames = None
@@ -96,16 +104,16 @@ class AnimateJob:
     face_backend: FaceBackend = "auto"
     crop: CropChoice = "auto"
     paste_back: Annotated[
-        bool, Option("put the animated face back into the whole image, as sharp as that", group="faces")
+        bool, Option("put the animated face back into the whole image, as sharp as that", group="faces", web=True)
     ] = False
     size: ResultSize = "model"
     background: BackgroundChoice = None
-    audio: Annotated[bool, Option("carry over the audio of the driving video", group="output")] = False
+    audio: Annotated[bool, Option("carry over the audio of the driving video", group="output", web=True)] = False
     crf: Annotated[
         int | None,
         Option(
             "quality of the encoding: 0 is best, 51 worst",
-            metavar="N", low=0, high=51, expected="0 (best) to 51", group="output",
+            metavar="N", low=0, high=51, expected="0 (best) to 51", group="output", web=True,
         ),
     ] = None  # fmt: skip
     visualize: Annotated[

@@ -19,8 +19,9 @@ from fomm_cli.media.background import Background
 from fomm_cli.media.crop import cropped, region_of
 from fomm_cli.media.destination import Target
 from fomm_cli.media.first_frame import read_source
+from fomm_cli.media.options import Fit
 from fomm_cli.media.paste import fitted_region
-from fomm_cli.media.resize import Fit, Size, fit_frame
+from fomm_cli.media.resize import Size, fit_frame
 from fomm_cli.media.validate import check_decoded_size
 from fomm_cli.models.generator import Generator
 

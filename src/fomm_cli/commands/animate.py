@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fomm_cli.animation.options import AnimateJob
-from fomm_cli.commands.shared import Commands, add_command, as_json, plain, plural, print_result
+from fomm_cli.commands.shared import Commands, add_command, add_dry_run, as_json, plain, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import InputError
 from fomm_cli.faces.options import FaceGroup
@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "animate", text, _run, AnimateJob)
     for action in parser._actions:
         action.required = False  # without source and driving, the sample is animated
-    parser.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
+    add_dry_run(parser)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.batch.options import BatchJob, BatchRequest
-from fomm_cli.commands.shared import Commands, add_command, as_json, plural, print_result
+from fomm_cli.commands.shared import Commands, add_command, add_dry_run, as_json, plural, print_result
 from fomm_cli.commands.terminal import progress_bar
 from fomm_cli.errors import FommError, InputError
 from fomm_cli.options import add_options, from_namespace, values_of
@@ -22,7 +22,7 @@ def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "batch", "Animate many images with many videos.", _run, BatchRequest)
     add_options(parser, AnimateJob, leave_out=_FILES)
-    parser.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
+    add_dry_run(parser)
 
 
 def _run(options: argparse.Namespace) -> int:

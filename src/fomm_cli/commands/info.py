@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fomm_cli.commands.shared import Commands, add_command, print_result
-from fomm_cli.extras import EXTRAS
+from fomm_cli.extras import ENGINE_EXTRAS, EXTRAS
 from fomm_cli.version import __version__
 
 PACKAGES = (
     *("torch", "numpy", "scipy", "scikit-image", "imageio", "imageio-ffmpeg", "av", "pillow"),
     *("pyyaml", "pydantic", "safetensors", "tqdm", "face-alignment"),
 )
-OPTIONAL = {"onnxruntime": "onnx", "openvino": "openvino", "mediapipe": "faces"}
+OPTIONAL = {**ENGINE_EXTRAS, "mediapipe": "faces"}
 """Optional packages, and the extra of each."""
 
 

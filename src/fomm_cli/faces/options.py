@@ -17,7 +17,7 @@ _GROUP = "faces"
 DetectorName = Literal["auto", "mediapipe", "face-alignment", "builtin"]
 """The detectors, the best first; each is a module of `faces/detectors`."""
 FaceBackend = Annotated[
-    DetectorName, Option("the face detector (default: auto, the first of them that works)", group=_GROUP)
+    DetectorName, Option("the face detector (default: auto, the first of them that works)", group=_GROUP, web=True)
 ]
 FaceNumber = Annotated[
     int | None,
@@ -103,12 +103,12 @@ FaceChoice = Annotated[
     Option(
         "which face of the source: 1 is the largest (default), all for every face in one result, or N=VIDEO for a "
         "face with a driver of its own (may be repeated)",
-        metavar="N|all|N=VIDEO", parse=face_choice, merge=both_faces, low=1, high=MOST, group=_GROUP,
+        metavar="N|all|N=VIDEO", parse=face_choice, merge=both_faces, low=1, high=MOST, group=_GROUP, web=True,
     ),
 ]  # fmt: skip
 FaceAt = Annotated[
     tuple[float, float] | None,
-    Option("the face of the source at this pixel", metavar="X,Y", parse=point, group=_GROUP),
+    Option("the face of the source at this pixel", metavar="X,Y", parse=point, group=_GROUP, web=True),
 ]
 
 
@@ -117,6 +117,7 @@ CropChoice = Annotated[
     Option(
         "what is cropped to its face (default: auto, what is framed unlike the training data, for face models)",
         group=_GROUP,
+        web=True,
     ),
 ]
 

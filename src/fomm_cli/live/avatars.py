@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,13 +16,14 @@ from fomm_cli.animation.autocrop import choose_source_crop
 from fomm_cli.animation.enlarge import Enlarged, enlarged
 from fomm_cli.engines.engine import Decoder
 from fomm_cli.errors import FommError
-from fomm_cli.faces.options import DetectorName
+from fomm_cli.faces.options import CropChoice, DetectorName
 from fomm_cli.keypoints import KeyPoints
 from fomm_cli.live.options import LiveJob
 from fomm_cli.media.crop import cropped
 from fomm_cli.media.folder import images_at
 from fomm_cli.media.image import read_image
-from fomm_cli.media.resize import Fit, fit_source
+from fomm_cli.media.options import Fit
+from fomm_cli.media.resize import fit_source
 
 _MOST_KEPT = 16  # encoded sources; one of the published networks' takes 5 MB
 
@@ -53,7 +53,7 @@ class Avatar:
 class _SourceOptions:
     """How source images are cropped; the fields are those of `AnimateJob`."""
 
-    crop: Literal["auto", "none"]
+    crop: CropChoice
     face_backend: DetectorName
     fit: Fit = "stretch"
     face: int | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from fomm_cli.animation.options import MotionScale
 from fomm_cli.faces.options import FaceBackend
 from fomm_cli.marks.options import LABEL
 from fomm_cli.media.options import ResultSize, check_result_size
@@ -48,13 +49,7 @@ class LiveJob:
         Option("play a video file as a camera would (default), or animate every frame of it", group=_FILES),
     ] = True
     mirror: Annotated[bool, Option("mirror the camera, as a mirror shows you", group="motion")] = False
-    motion_scale: Annotated[
-        float,
-        Option(
-            "multiply the motion",
-            metavar="X", low=0, high=10, expected="0 (no motion) to 10; 1 is the camera's motion", group="motion",
-        ),
-    ] = 1.0  # fmt: skip
+    motion_scale: MotionScale = 1.0
     crop: Annotated[
         Literal["auto", "none"],
         Option("follow the face (default: auto, for models of faces), or take the middle of the frame", group="faces"),

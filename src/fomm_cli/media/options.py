@@ -11,9 +11,12 @@ from fomm_cli.files.inputs import is_there
 from fomm_cli.options import MOST, Option, frame_rate, seconds
 
 _GROUP = "trim and size"
+LEAST_PIXELS, MOST_PIXELS = 64, 2048  # of the longer side; beyond, a frame takes longer than anybody waits
+_SIZES = f"model, source, or an even number from {LEAST_PIXELS} to {MOST_PIXELS}"
 
 Fit = Annotated[
-    Literal["stretch", "crop", "pad"], Option("for images that are not square (default: stretch)", group=_GROUP)
+    Literal["stretch", "crop", "pad"],
+    Option("for images that are not square (default: stretch)", group=_GROUP, web=True),
 ]
 
 
@@ -30,10 +33,10 @@ def result_size(text: str) -> int | str:
 ResultSize = Annotated[
     int | str,
     Option(
-        "pixels of the result's longer side: model (256 mostly), source (as many as are animated of it, at most 2048), "
-        "or an even N; beyond the model's size, fine detail comes from the source",
-        metavar="model|source|N", parse=result_size, low=64, high=2048, expected="model, source, or an even number "
-        "from 64 to 2048", group="output",
+        "pixels of the result's longer side: model (256 mostly), source (as many as are animated of it, at most "
+        f"{MOST_PIXELS}), or an even N; beyond the model's size, fine detail comes from the source",
+        metavar="model|source|N", parse=result_size, low=LEAST_PIXELS, high=MOST_PIXELS, expected=_SIZES,
+        group="output", web=True,
     ),
 ]  # fmt: skip
 BackgroundChoice = Annotated[
@@ -48,17 +51,17 @@ Start = Annotated[
     float,
     Option(
         "begin here in the driving video, as seconds or h:m:s (default: 0)",
-        metavar="TIME", parse=seconds, low=0, high=1e7, expected="seconds, 0 or more", group=_GROUP,
+        metavar="TIME", parse=seconds, low=0, high=1e7, expected="seconds, 0 or more", group=_GROUP, web=True,
     ),
 ]  # fmt: skip
 End = Annotated[
     float | None,
     Option(
         "stop here, as seconds or h:m:s",
-        metavar="TIME", parse=seconds, low=0, high=1e7, expected="seconds, 0 or more", group=_GROUP,
+        metavar="TIME", parse=seconds, low=0, high=1e7, expected="seconds, 0 or more", group=_GROUP, web=True,
     ),
 ]  # fmt: skip
-MaxFrames = Annotated[int | None, Option("stop after N frames", metavar="N", low=1, high=MOST, group=_GROUP)]
+MaxFrames = Annotated[int | None, Option("stop after N frames", metavar="N", low=1, high=MOST, group=_GROUP, web=True)]
 Fps = Annotated[
     Fraction | None,
     Option(
@@ -71,7 +74,7 @@ Fps = Annotated[
 def check_result_size(size: int | str) -> None:
     """Raise InputError unless a size is a word or an even number."""
     if (isinstance(size, str) and size not in ("model", "source")) or (isinstance(size, int) and size % 2):
-        raise InputError(f"invalid --size {size}", "Expected model, source, or an even number from 64 to 2048")
+        raise InputError(f"invalid --size {size}", f"Expected {_SIZES}")
 
 
 def colour_of(text: str) -> tuple[int, ...] | None:

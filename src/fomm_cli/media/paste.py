@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from fomm_cli.geometry import Region
-from fomm_cli.media.resize import Fit
+from fomm_cli.media.options import Fit
 
 _FEATHER = 0.14  # of the region's side, over which the image fades into the original
 _FIELD = 32  # pixels; the colour correction is no finer

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-Fit = Literal["stretch", "crop", "pad"]
+from fomm_cli.media.options import Fit
+
 Size = tuple[int, int]
 """(height, width) in pixels."""
 

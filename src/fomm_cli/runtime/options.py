@@ -22,6 +22,7 @@ EngineName = Annotated[
         "what computes the frames: auto (default) is torch, or for long clips on a CPU the fastest that is installed; "
         "onnxruntime and openvino need packages of their own and run on the CPU",
         group="engine",
+        web=True,
     ),
 ]
 Precision = Annotated[
@@ -30,5 +31,6 @@ Precision = Annotated[
         "precision of the layers: fp32 gives the original's numbers, auto (default) takes the fastest that looks the "
         "same, int8 is OpenVINO's and calibrates itself first",
         group="engine",
+        web=True,
     ),
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fomm_cli.errors import FommError, InputError
+from fomm_cli.live.options import LiveJob
 from fomm_cli.web import live_tasks
 from fomm_cli.web.limits import Limits
 from fomm_cli.web.requests import LiveCommand, LiveStart, read_request
@@ -73,7 +74,8 @@ class LiveSockets:
     async def _session(self, socket: WebSocket, worker: Worker) -> None:
         text = await asyncio.wait_for(socket.receive_text(), self._limits.pause_seconds)
         start = read_request(LiveStart, text)
-        arguments = {"avatars": [self._find(each) for each in start.avatars], "motion_scale": start.motion_scale}
+        job = LiveJob(motion_scale=start.motion_scale)
+        arguments = {"avatars": [self._find(each) for each in start.avatars], "job": job}
         opened = await asyncio.to_thread(worker.run, live_tasks.open_session, arguments)
         await socket.send_json({"type": "ready", **opened})
         await self._frames(socket, worker)

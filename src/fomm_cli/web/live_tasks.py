@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from fomm_cli.errors import InputError
+from fomm_cli.live.options import LiveJob
 from fomm_cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -34,13 +35,12 @@ _open: list[_Live] = []
 
 
 def open_session(arguments: dict[str, Any], _progress: Progress) -> dict[str, Any]:
-    """Load the model and encode the `avatars`; `motion_scale` multiplies the motion."""
-    from fomm_cli.live.options import LiveJob
+    """Load the model and encode the `avatars`; `job` holds the options."""
     from fomm_cli.live.pipeline import Pipeline
     from fomm_cli.live.session import LiveSession
     from fomm_cli.marks.stamp import stamp_for
 
-    session = LiveSession.open(arguments["avatars"], LiveJob(motion_scale=arguments["motion_scale"]))
+    session = LiveSession.open(arguments["avatars"], arguments["job"])
     _open[:] = [_Live(session, Pipeline(session), stamp_for(session.checkpoint_sha256, invisible=True))]
     return {"avatars": len(arguments["avatars"])}
 
@@ -57,7 +57,7 @@ def command(arguments: dict[str, Any], _progress: Progress) -> None:
     elif name == "switch_avatar":
         session.switch_avatar(int(value))
     else:
-        session.motion_scale = min(10.0, max(0.0, float(value)))
+        session.motion_scale = LiveJob(motion_scale=float(value)).motion_scale
 
 
 def put_frame(arguments: dict[str, Any], _progress: Progress) -> bool:

@@ -1,4 +1,4 @@
-"""What requests of the API ask for, validated."""
+"""Validate the requests of the API; options and their bounds are those of the commands' dataclasses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import InputError
+from fomm_cli.faces.options import FaceNumber
+from fomm_cli.live.options import LiveJob
+from fomm_cli.media.options import Fit
+from fomm_cli.options import described
 
-ANIMATE_OPTIONS = frozenset({
-    "relative", "adapt_scale", "find_best_frame", "best_frame", "motion_scale", "smooth", "start", "end", "max_frames",
-    "fit", "crop", "face", "face_at", "face_backend", "paste_back", "size", "audio", "crf", "engine",
-    "precision", "duration",
-})  # fmt: skip
+ANIMATE_OPTIONS = frozenset(name for name, (option, _) in described(AnimateJob).items() if option.web)
 """The options of `fomm animate` that a request may set, by their names on the command line."""
 
 _ANIMATE = TypeAdapter(AnimateJob)
@@ -30,8 +30,8 @@ class CheckRequest(_Request):
 
     source: str
     driving: str | None = None
-    face: int | None = None
-    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    face: FaceNumber = None
+    fit: Fit = "stretch"
 
 
 class AnimateRequest(_Request):
@@ -56,7 +56,7 @@ class LiveStart(_Request):
     """Begin a live session."""
 
     avatars: list[str] = Field(min_length=1, max_length=30)
-    motion_scale: float = Field(1.0, ge=0, le=10)
+    motion_scale: float = LiveJob.motion_scale
 
 
 class LiveCommand(_Request):

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import get_args
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -14,10 +15,12 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from fomm_cli.animation.options import AnimateJob
 from fomm_cli.errors import FommError, InputError
-from fomm_cli.extras import is_installed
+from fomm_cli.extras import ENGINE_EXTRAS, is_installed
 from fomm_cli.faces.options import CheckJob
 from fomm_cli.models.catalogue import CATALOGUE
+from fomm_cli.options import described
 from fomm_cli.version import __version__
 from fomm_cli.web import tasks
 from fomm_cli.web.files import CONTENT_TYPES
@@ -106,13 +109,15 @@ class Api:
 
     async def options(self, _request: Request) -> Response:
         """Return what can be chosen: models, motions and engines on this machine."""
-        extras = {"onnxruntime": "onnx", "openvino": "openvino"}
+        _, engines = described(AnimateJob)["engine"]
         return JSONResponse(
             {
                 "version": __version__,
                 "models": [name for name, entry in CATALOGUE.items() if entry.local() is not None],
                 "motions": self._studio.motions,
-                "engines": ["auto", "torch", *(engine for engine, extra in extras.items() if is_installed(extra))],
+                "engines": [
+                    name for name in get_args(engines) if name not in ENGINE_EXTRAS or is_installed(ENGINE_EXTRAS[name])
+                ],
                 "can_score": is_installed("faces"),
                 "upload_bytes": self._studio.limits.upload_bytes,
                 "suffixes": sorted(CONTENT_TYPES),
