@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from fomm_cli.models.bundled import sample
 from support.interrupts import heed_interrupts
+from support.media_helpers import describe
 from support.parity_data import PARITY
 
 MODEL = [f"--config={PARITY / 'tiny_first_order.yaml'}", f"--checkpoint={PARITY / 'tiny_first_order.pth.tar'}"]
@@ -100,7 +101,7 @@ def test_the_first_run_needs_nothing_and_names_the_published_weights(
     assert done.returncode == 0, done.stderr
     assert "small model in the package" in done.stderr
     assert "fomm download vox" in done.stderr
-    assert (tmp_path / "out.mp4").stat().st_size > 0
+    assert "512x512" in describe(tmp_path / "out.mp4")
 
 
 def test_convert_refuses_what_does_not_fit(tmp_path: Path) -> None:

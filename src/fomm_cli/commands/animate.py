@@ -26,18 +26,20 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "animate", text, _run, AnimateJob)
     for action in parser._actions:
         action.required = False  # without source and driving, the sample is animated
+    parser.set_defaults(size=None)  # the sample is shown at its own size
     add_dry_run(parser)
 
 
 def _run(options: argparse.Namespace) -> None:
     from fomm_cli.animation.motions import DEFAULT
-    from fomm_cli.models.bundled import sample
+    from fomm_cli.models.bundled import first_run
 
     if options.source_image is None and options.driving_video is not None:
         raise InputError("--source_image is missing", "Give an image, or neither for the sample in the package")
     of_sample = options.source_image is None
+    options.size = options.size or ("source" if of_sample else "model")
     if of_sample:
-        options.source_image, options.driving_video = sample()
+        options.source_image, options.driving_video = first_run()
         options.crop = "none" if options.crop == "auto" else options.crop  # it is framed well: no detector needed
     if options.driving_video is None:
         options.driving_video = _first_driver(options.face) or Path(DEFAULT)

@@ -1,4 +1,4 @@
-"""Locate the small model and the sample in the package."""
+"""Locate the small model and the samples in the package."""
 
 from __future__ import annotations
 
@@ -18,5 +18,10 @@ def weights_licence() -> Path:
 
 
 def sample() -> tuple[Path, Path]:
-    """Return an image (Eileen Collins, NASA) and a driving video (Grace Hopper, made with fomm) for a first run."""
+    """Return an image (Eileen Collins, NASA) and a driving video (Grace Hopper, made with fomm), both of 256 pixels."""
     return ASSETS / "samples" / "source.png", ASSETS / "samples" / "driving.mp4"
+
+
+def first_run() -> tuple[Path, Path]:
+    """Return an image of 512 pixels (Grace Hopper, U.S. Navy) and a driving video (Eileen Collins, made with fomm)."""
+    return ASSETS / "samples" / "portrait.jpg", ASSETS / "samples" / "turning.mp4"
