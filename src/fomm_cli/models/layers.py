@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WIDE = 128  # input channels from which on it pays to lay a layer out, or to compute it, otherwise on a CPU
-
 
 class AntiAliasDownsample(nn.Module):
     """Gaussian blur, then every n-th pixel, n = int(1 / scale_factor).
