@@ -71,7 +71,7 @@ def write(path: Path, mode: str, options: dict[str, Any]) -> None:
     small = path.with_name(f"small-{path.name}")
     _save(small, mode, 64, options)
     with Image.open(small) as image:
-        per_pixel = bytes_per_pixel(image)
+        per_pixel = bytes_per_pixel(image, keep_alpha=True)
     small.unlink()
     side = min(math.isqrt(IMAGE_BYTES // per_pixel) - 16, IMAGE_SIDE)
     _save(path, mode, min(side, 16383) if path.suffix == ".webp" else side, options)

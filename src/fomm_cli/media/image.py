@@ -200,8 +200,7 @@ def _open_or_none(path: Path) -> Image.Image | None:
 
 
 def _decode(path: Path, image: Image.Image, keep_alpha: bool) -> SourceImage:
-    needed = bytes_per_pixel(image) + (_ALPHA_BYTES if keep_alpha and image.has_transparency_data else 0)
-    check_decoded_size(path, *image.size, needed)
+    check_decoded_size(path, *image.size, bytes_per_pixel(image, keep_alpha))
     with _damaged_otherwise(path):
         if image.format == "TIFF" and _is_deep_colour(image):
             return _read_tiff(path, keep_alpha)
@@ -209,12 +208,13 @@ def _decode(path: Path, image: Image.Image, keep_alpha: bool) -> SourceImage:
         return _converted(image, keep_alpha)
 
 
-def bytes_per_pixel(image: Image.Image) -> int:
-    """Return what decoding an opened image and converting it to RGB take a pixel at a time."""
+def bytes_per_pixel(image: Image.Image, keep_alpha: bool) -> int:
+    """Return what decoding an opened image and converting it to RGB or RGBA take a pixel at a time."""
     decoder = _BYTES_OF_DECODER.get(image.format or "", 0)
     if image.info.get("progressive"):  # JPEG keeps all coefficients, 16 bits each, until the last scan is read
         decoder = 2 * len(image.getbands())
-    return _BYTES_OF_MODE.get(image.mode, 4) + decoder + _RESULT_BYTES
+    alpha = _ALPHA_BYTES if keep_alpha and image.has_transparency_data else 0
+    return _BYTES_OF_MODE.get(image.mode, 4) + decoder + _RESULT_BYTES + alpha
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
