@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from fomm_cli import Animator
-from fomm_cli.animation.detail import DetailTransfer, FlowSampling
+from fomm_cli.animation.detail import DetailTransfer
 from fomm_cli.animation.enlarge import enlarged, result_size
+from fomm_cli.animation.flow import FlowSampling
 from fomm_cli.cli import main
 from fomm_cli.geometry import Region
 from fomm_cli.media.resize import fit_source
@@ -59,6 +60,12 @@ def error(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one[inner, inner].astype(float) - other[inner, inner]).mean())
 
 
+def moved(
+    transfer: DetailTransfer, frame: np.ndarray, flow: np.ndarray, occlusion: np.ndarray | None = None
+) -> np.ndarray:
+    return transfer(frame, transfer.warp.of(flow), occlusion)
+
+
 FIRST = FlowSampling(skips=True, align_corners=True)
 
 
@@ -67,37 +74,39 @@ FIRST = FlowSampling(skips=True, align_corners=True)
 def test_without_motion_the_source_comes_back(skips: bool, align_corners: bool) -> None:
     sampling, source = FlowSampling(skips, align_corners), drawing()
     shown = as_seen(source)
-    result = DetailTransfer(source, shown, sampling)(as_frame(shown), identity(sampling), np.ones((NODES, NODES)))
+    transfer, everywhere = DetailTransfer(source, shown, sampling), np.ones((NODES, NODES))
+    result = moved(transfer, as_frame(shown), identity(sampling), everywhere)
     assert error(result, source) < 0.2 * error(plain(as_frame(shown)), source)
 
 
 @pytest.mark.parametrize("skips", [True, False])
 def test_detail_moves_with_the_flow(skips: bool) -> None:
     sampling, source = FlowSampling(skips, align_corners=True), drawing()
-    moved = np.roll(source, (4, -6), axis=(0, 1))  # whole pixels of the small image too
+    expected = np.roll(source, (4, -6), axis=(0, 1))  # whole pixels of the small image too
     extent = SMALL if skips else NODES
     flow = identity(sampling)
     flow[..., 0] += 6 / LARGE * extent * 2 / (extent - 1)
     flow[..., 1] -= 4 / LARGE * extent * 2 / (extent - 1)
-    frame = as_frame(as_seen(moved))
-    result = DetailTransfer(source, as_seen(source), sampling)(frame, flow, None)
-    assert error(result, moved) < 0.25 * error(plain(frame), moved)
+    frame = as_frame(as_seen(expected))
+    result = moved(DetailTransfer(source, as_seen(source), sampling), frame, flow)
+    assert error(result, expected) < 0.25 * error(plain(frame), expected)
 
 
 def test_no_detail_where_the_networks_paint_or_the_flow_folds() -> None:
     source = drawing()
     shown = as_seen(source)
     transfer, frame, flow = DetailTransfer(source, shown, FIRST), as_frame(shown), identity(FIRST)
-    assert np.array_equal(transfer(frame, flow, np.zeros((NODES, NODES), np.float32)), plain(frame))
+    assert np.array_equal(moved(transfer, frame, flow, np.zeros((NODES, NODES), np.float32)), plain(frame))
     mirrored = flow.copy()
     mirrored[..., 0] *= -1
-    assert np.array_equal(
-        transfer(as_frame(as_seen(source[:, ::-1])), mirrored, None), plain(as_frame(as_seen(source[:, ::-1])))
-    )
+    other = as_frame(as_seen(source[:, ::-1]))
+    assert np.array_equal(moved(transfer, other, mirrored), plain(other))
     squeezed = flow * np.array([2.2, 1], np.float32)
-    assert np.array_equal(transfer(frame, squeezed, None), plain(frame))
+    assert np.array_equal(moved(transfer, frame, squeezed), plain(frame))
     painted = as_frame(as_seen(drawing(1)))
-    assert error(transfer(painted, flow, None), plain(painted)) < 0.1 * error(transfer(frame, flow, None), plain(frame))
+    assert error(moved(transfer, painted, flow), plain(painted)) < 0.1 * error(
+        moved(transfer, frame, flow), plain(frame)
+    )
 
 
 def test_noise_is_left_where_it_is() -> None:
@@ -105,7 +114,7 @@ def test_noise_is_left_where_it_is() -> None:
     random = np.random.default_rng(0)
     source = (128 + random.integers(-1, 2, (LARGE, LARGE, 3))).astype(np.uint8)
     shown = as_seen(source)
-    result = DetailTransfer(source, shown, FIRST)(as_frame(shown), identity(FIRST), None)
+    result = moved(DetailTransfer(source, shown, FIRST), as_frame(shown), identity(FIRST))
     assert np.abs(result.astype(int) - plain(as_frame(shown))).max() <= 1
 
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from fomm_cli import Animator
+from fomm_cli.animation.enlarge import Enlarged
 from fomm_cli.animation.template import motion_template
 from fomm_cli.animation.transparency import AlphaTransfer
 from fomm_cli.batch.manifest import csv_pairs
@@ -83,12 +84,28 @@ def test_the_alpha_channel_follows_the_flow(skips: bool, align_corners: bool) ->
     flow = 2 * places / (extent - 1) - 1 if align_corners else (2 * places + 1) / extent - 1
     alpha = cut_out(size)[..., 3]
     generator = cast("Any", SimpleNamespace(skips=skips, align_corners=align_corners))
-    transfer = AlphaTransfer(alpha, lambda _: np.full((1, size, size, 3), 7, np.uint8), (side, side), generator)
-    frames = torch.zeros(1, 3, side, side)
+    images = Enlarged(np.full((size, size, 3), 7, np.uint8), (size, size), (side, side), generator)
+    transfer = AlphaTransfer(alpha, images, (side, side), generator)
+    frames = torch.full((1, 3, side, side), 7 / 255)
     image = transfer(Decoded(frames, torch.from_numpy(flow[None]).float(), None))[0]
     assert (image[..., :3] == 7).all()
     expected = np.roll(alpha, -3 * size // side, axis=1).astype(int)
     assert np.abs(image[8:-8, 8:-20, 3] - expected[8:-8, 8:-20]).max() <= 2
+
+
+def test_frames_of_a_batch_do_not_share_what_they_are_computed_in() -> None:
+    random = np.random.default_rng(0)
+    side, size = 64, 128
+    generator = cast("Any", SimpleNamespace(skips=True, align_corners=True))
+    images = Enlarged(random.integers(0, 256, (size, size, 3), np.uint8), (size, size), (side, side), generator)
+    transfer = AlphaTransfer(cut_out(size)[..., 3], images, (side, side), generator)
+    line = torch.linspace(-1, 1, 16)
+    still = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
+    flow, frames = torch.stack((still, still + 0.1)), torch.rand(2, 3, side, side)
+    batch = transfer(Decoded(frames, flow, None))
+    alone = [transfer(Decoded(frames[index : index + 1], flow[index : index + 1], None))[0] for index in (0, 1)]
+    assert np.array_equal(batch, alone)
+    assert not np.array_equal(batch[0, ..., 3], batch[1, ..., 3])
 
 
 def test_webm_of_a_portrait_holds_the_warped_alpha(cutout: Path, tmp_path: Path) -> None:

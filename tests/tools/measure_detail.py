@@ -26,7 +26,8 @@ from skimage.metrics import structural_similarity
 
 from fomm_cli.animation.animation import to_images
 from fomm_cli.animation.animator import Animator
-from fomm_cli.animation.detail import DetailTransfer, FlowSampling
+from fomm_cli.animation.detail import DetailTransfer
+from fomm_cli.animation.flow import FlowSampling
 from fomm_cli.media.resize import fit_frame, fit_source
 from fomm_cli.media.video.reader import open_clip
 
@@ -73,7 +74,10 @@ def _measured(name: str, truth: list[np.ndarray], animator: Animator, arguments:
     transfer = DetailTransfer(truth[0], shown, FlowSampling(generator.skips, generator.align_corners))
     side = truth[0].shape[0]
     rows, pictures, began = [], [], time.thread_time()
-    detailed = [transfer(*each) for each in zip(frames, flows, maps, strict=True)]
+    detailed = [
+        transfer(frame, transfer.warp.of(flow), occlusion)
+        for frame, flow, occlusion in zip(frames, flows, maps, strict=True)
+    ]
     spent = 1000 * (time.thread_time() - began) / len(frames)
     for true, frame, result in zip(truth[1:], frames, detailed, strict=True):
         plain = cv2.resize(frame, (side, side), interpolation=cv2.INTER_CUBIC)

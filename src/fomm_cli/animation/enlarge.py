@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fomm_cli.animation.animation import to_images
-from fomm_cli.animation.detail import DetailTransfer, FlowSampling
+from fomm_cli.animation.detail import DetailTransfer
+from fomm_cli.animation.flow import FlowSampling, FrameWarp
 from fomm_cli.engines.engine import Decoded
 from fomm_cli.geometry import Region
 from fomm_cli.media.crop import cropped, region_of
@@ -39,12 +42,17 @@ class Enlarged:
 
     def __call__(self, decoded: Decoded) -> np.ndarray:
         """Return the images of decoded frames, uint8 (B, height, width, 3)."""
-        images = to_images(decoded.frames)
-        flows = decoded.flow.float().cpu().numpy()
-        if decoded.occlusion_map is None:
-            return np.stack([self._transfer(image, flow, None) for image, flow in zip(images, flows, strict=True)])
-        maps = decoded.occlusion_map[:, 0].float().cpu().numpy()
-        return np.stack([self._transfer(*each) for each in zip(images, flows, maps, strict=True)])
+        return np.stack([image for image, _ in self.with_warps(decoded)])
+
+    def with_warps(self, decoded: Decoded) -> Iterator[tuple[np.ndarray, FrameWarp]]:
+        """Yield the image of each decoded frame, uint8 (height, width, 3), and its warp, valid until the next."""
+        images, flows = to_images(decoded.frames), decoded.flow.float().cpu().numpy()
+        maps = [None] * len(images)
+        if decoded.occlusion_map is not None:
+            maps = list(decoded.occlusion_map[:, 0].float().cpu().numpy())
+        for image, flow, occlusion in zip(images, flows, maps, strict=True):
+            warp = self._transfer.warp.of(flow)
+            yield self._transfer(image, warp, occlusion), warp
 
 
 def enlarged(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import numpy as np
 
-from fomm_cli.animation.animation import Refine, to_images
-from fomm_cli.animation.detail import FlowSampling, Warp
+from fomm_cli.animation.animation import to_images
 from fomm_cli.animation.enlarge import Enlarged
+from fomm_cli.animation.flow import FlowSampling, FrameWarp, Warp
 from fomm_cli.animation.options import AnimateJob
 from fomm_cli.engines.engine import Decoded
 from fomm_cli.errors import InputError
@@ -34,7 +35,7 @@ class AlphaTransfer:
     The alpha channel is warped at the size of the images, by the flow that the networks predict anyway.
     """
 
-    def __init__(self, alpha: np.ndarray, images: Refine | None, model_size: Size, generator: Generator) -> None:
+    def __init__(self, alpha: np.ndarray, images: Enlarged | None, model_size: Size, generator: Generator) -> None:
         """Prepare what is the same for every frame.
 
         Args:
@@ -51,10 +52,15 @@ class AlphaTransfer:
         """Return the images of decoded frames, uint8 (B, H, W, 4)."""
         import cv2
 
-        images = to_images(decoded.frames) if self._images is None else self._images(decoded)
+        return np.stack(
+            [np.dstack((image, warp(self._alpha, cv2.INTER_LINEAR))) for image, warp in self._with_warps(decoded)]
+        )
+
+    def _with_warps(self, decoded: Decoded) -> Iterator[tuple[np.ndarray, FrameWarp]]:
+        if self._images is not None:
+            return self._images.with_warps(decoded)
         flows = decoded.flow.float().cpu().numpy()
-        moved = [self._warp(self._alpha, flow, cv2.INTER_LINEAR) for flow in flows]
-        return np.concatenate([images, np.stack(moved)[..., None]], axis=-1)
+        return zip(to_images(decoded.frames), map(self._warp.of, flows), strict=True)
 
 
 def with_alpha(
