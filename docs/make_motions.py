@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/motions.md: every motion in six frames, and the README's first result at 512 pixels.
+"""Draw the images of docs/motions.md: every motion in six frames, and the README's first result at 512 pixels.
 
 python docs/make_motions.py
 

@@ -100,7 +100,7 @@ def run() -> int:
     sources = [*portraits(own.out / "portraits"), *stills[: SERIES - 2]]
     kinds = own.out / "kinds.csv"
     with kinds.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("kind", "picture"), *(("person", path.resolve()) for path in stills)])
+        csv.writer(file).writerows([("kind", "image"), *(("person", path.resolve()) for path in stills)])
     command = ["study", "-o", str(own.out), "--kind", str(kinds)]
     for path in sources:
         command += ["-s", str(path)]

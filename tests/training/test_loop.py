@@ -59,7 +59,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "", "OMP_NUM_THREADS": "1"}
 
 
-def test_a_training_writes_checkpoints_logs_and_pictures(tmp_path: Path) -> None:
+def test_a_training_writes_checkpoints_logs_and_images(tmp_path: Path) -> None:
     config = write_training(tmp_path, **ADVERSARIAL)
     result = train(job_of(config))
     assert result.finished
@@ -73,7 +73,7 @@ def test_a_training_writes_checkpoints_logs_and_pictures(tmp_path: Path) -> None
     }
     names = {path.name for path in (tmp_path / "log").iterdir()}
     assert {"00000000-checkpoint.pth.tar", "00000001-checkpoint.pth.tar", "last.pth.tar", "config.yaml"} <= names
-    assert [path.name for path in sorted((tmp_path / "log" / "pictures").iterdir())] == ["00000004.png", "00000008.png"]
+    assert [path.name for path in sorted((tmp_path / "log" / "images").iterdir())] == ["00000004.png", "00000008.png"]
 
 
 def test_a_checkpoint_is_in_the_published_format_and_animates(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ _PALE = """() => {
     return [255, 255, 255];
   };
   return [...document.querySelectorAll("body *")]
-    .filter((each) => each.checkVisibility() && !each.closest(":disabled, .picture, .thumb, .avatar, canvas"))
+    .filter((each) => each.checkVisibility() && !each.closest(":disabled, .media, .thumb, .avatar, canvas"))
     .filter((each) => [...each.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim()))
     .map((each) => {
       const [a, b] = [light(parse(getComputedStyle(each).color)), light(behind(each))].sort((x, y) => y - x);

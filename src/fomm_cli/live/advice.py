@@ -24,10 +24,10 @@ def judge_camera(frame: np.ndarray, face: Box) -> list[Finding]:
     framing = framing_in(face, Box(0, 0, width, height))
     findings = []
     if framing.is_small:
-        text = f"the face is {framing.height:.0%} of the camera's picture high, which is too small"
+        text = f"the face is {framing.height:.0%} of the camera's frame high, which is too small"
         findings.append(Finding("size", "poor", text, "come nearer"))
     if framing.is_aside:
-        findings.append(Finding("position", "fair", "the face is off the middle", "move to the middle of the picture"))
+        findings.append(Finding("position", "fair", "the face is off the middle", "move to the middle of the frame"))
     exposure = judge_exposure(frame, face)
     if exposure.verdict != "good":
         advice = "more light on the face, and less behind it" if "dark" in exposure.text else "less light on the face"

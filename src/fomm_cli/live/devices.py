@@ -43,7 +43,7 @@ def list_cameras() -> list[CameraInfo]:
 def _linux_cameras() -> Iterator[CameraInfo]:
     for folder in Path("/sys/class/video4linux").glob("video*"):
         with suppress(OSError, ValueError):
-            if (folder / "index").read_text().strip() == "0":  # further nodes of a camera give no pictures
+            if (folder / "index").read_text().strip() == "0":  # further nodes of a camera give no frames
                 yield CameraInfo(int(folder.name.removeprefix("video")), (folder / "name").read_text().strip())
 
 

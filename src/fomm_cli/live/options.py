@@ -36,7 +36,7 @@ class LiveJob:
     output: Annotated[
         str,
         Option(
-            "window, mjpeg (a picture that OBS and browsers show, see docs/live.md), or a file to record to",
+            "window, mjpeg (a stream that OBS and browsers show, see docs/live.md), or a file to record to",
             short="-o", group=_FILES,
         ),
     ] = "window"  # fmt: skip

@@ -70,7 +70,7 @@ class _StreamOutput:
     def __init__(self, server: MjpegServer, label: str | None) -> None:
         self._server = server
         self._label = label
-        logger.info("the picture is at %s/stream.mjpg (for OBS), and as a page at %s; Ctrl-C ends it",
+        logger.info("the stream is at %s/stream.mjpg (for OBS), and as a page at %s; Ctrl-C ends it",
                     server.address, server.address)  # fmt: skip
 
     def show(self, frame: LiveFrame, shot: Shot, meter: Meter, dropped: int) -> None:  # noqa: ARG002

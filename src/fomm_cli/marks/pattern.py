@@ -96,7 +96,7 @@ def shifted(coefficients: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
 def agreement(coefficients: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Return how well waves agree with a direction for every shift, float32 (2 GRID, 2 GRID) in half samples.
 
-    For any picture made without knowledge of the key, a value is distributed like a standard normal variable.
+    For any image made without knowledge of the key, a value is distributed like a standard normal variable.
     """
     down, right = _phases(2 * GRID)
     spectrum = np.zeros((down.shape[1], right.shape[1]), np.complex64)

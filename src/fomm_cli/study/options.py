@@ -60,7 +60,7 @@ class StudyJob:
     kinds: Annotated[
         tuple[str, ...],
         Option(
-            "further images: an image or folder with its label, a folder of such folders, or a CSV (kind,picture)",
+            "further images: an image or folder with its label, a folder of such folders, or a CSV (kind,image)",
             flag="kind", metavar="LABEL=PATH", group="images",
         ),
     ] = ()  # fmt: skip

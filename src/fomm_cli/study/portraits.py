@@ -172,6 +172,7 @@ def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 def _table(path: Path) -> list[tuple[str, Path]]:
     columns, rows = read_csv(path)
-    if not rows or not {"kind", "picture"} <= set(columns):
-        raise InputError(f"{path} needs the columns kind and picture", "Add them in its first line")
-    return [(row["kind"], path.parent / row["picture"]) for _, row in rows]
+    column = "picture" if "picture" in columns else "image"  # fomm 0.1.0 called it picture
+    if not rows or not {"kind", column} <= set(columns):
+        raise InputError(f"{path} needs the columns kind and image", "Add them in its first line")
+    return [(row["kind"], path.parent / row[column]) for _, row in rows]

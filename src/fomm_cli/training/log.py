@@ -36,7 +36,7 @@ class TrainingLog:
             state: what `state` returned at that step, None at the first.
         """
         self._csv = folder / "losses.csv"
-        self._folder = folder / "pictures"
+        self._folder = folder / "images"
         self._folder.mkdir(exist_ok=True)
         self._sums: dict[str, Tensor] = (state or {}).get("sums", {})
         self._count: int = (state or {}).get("count", 0)

@@ -99,9 +99,9 @@ class LiveSockets:
                     must_wait = await self._put(worker, message["bytes"])
                     waiting += 1
                 if must_wait:
-                    picture, figures = await asyncio.to_thread(worker.run, live_tasks.take_frame, {})
+                    image, figures = await asyncio.to_thread(worker.run, live_tasks.take_frame, {})
                     waiting -= 1
-                    await socket.send_bytes(packed(figures, picture))
+                    await socket.send_bytes(packed(figures, image))
         finally:
             receiving.cancel()
 
@@ -123,10 +123,10 @@ class LiveSockets:
         return bool(await asyncio.to_thread(worker.run, live_tasks.put_frame, arguments))
 
 
-def packed(figures: dict[str, Any], picture: bytes) -> bytes:
-    """Return an answer: the length of the figures, the figures as JSON, and the picture."""
+def packed(figures: dict[str, Any], image: bytes) -> bytes:
+    """Return an answer: the length of the figures, the figures as JSON, and the image."""
     text = json.dumps(figures).encode()
-    return _LENGTH.pack(len(text)) + text + picture
+    return _LENGTH.pack(len(text)) + text + image
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -76,7 +76,7 @@ def take_frame(_arguments: dict[str, Any], _progress: Progress) -> tuple[bytes, 
     done = _open[0].pipeline.take(wait=True)
     assert done is not None  # noqa: S101 - as many are taken as were put
     shot, result = done
-    picture = _encoded(_open[0].stamp(result.image))
+    image = _encoded(_open[0].stamp(result.image))
     figures = {
         "captured_at": shot.time,
         "face": result.face,
@@ -86,7 +86,7 @@ def take_frame(_arguments: dict[str, Any], _progress: Progress) -> tuple[bytes, 
         "crop": asdict(result.crop),
         "milliseconds": {**result.milliseconds, "all": 1000 * (time.perf_counter() - shot.captured_at)},
     }
-    return picture, figures
+    return image, figures
 
 
 def _decoded(data: bytes, most_pixels: int) -> np.ndarray:

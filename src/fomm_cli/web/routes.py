@@ -100,7 +100,7 @@ class Api:
         return HTMLResponse(text.replace("{token}", self._studio.token).replace("{version}", __version__))
 
     async def asset(self, request: Request) -> Response:
-        """Return a script, style sheet or picture of the page."""
+        """Return a script, style sheet or image of the page."""
         known = {path.name: path for path in ASSETS.iterdir()}
         path = known.get(request.path_params["name"])
         if path is None or path.suffix not in _ASSET_TYPES:

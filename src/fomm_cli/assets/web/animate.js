@@ -37,8 +37,8 @@ function source() {
   takeFiles(byId("source-drop"), byId("source-input"), ([file]) => useFile("source", file));
   byId("source-sample").addEventListener("click", () => useStored("source", { id: "sample-source", name: "sample portrait", content_type: "image/png" }));
   byId("source-clear").addEventListener("click", () => forget("source"));
-  arrowKeys(byId("source-picture"), ".face", (box) => box.click());
-  byId("source-image").addEventListener("error", () => show(byId("source-picture"), false));
+  arrowKeys(byId("source-holder"), ".face", (box) => box.click());
+  byId("source-image").addEventListener("error", () => show(byId("source-holder"), false));
 }
 
 async function useFile(which, file) {
@@ -88,9 +88,9 @@ function forget(which) {
 function showSource(file) {
   show(byId("source-drop"), false);
   show(byId("source-shown"));
-  show(byId("source-picture"));
-  byId("source-picture").classList.add("fitted");
-  byId("source-picture").querySelectorAll(".face").forEach((box) => box.remove());
+  show(byId("source-holder"));
+  byId("source-holder").classList.add("fitted");
+  byId("source-holder").querySelectorAll(".face").forEach((box) => box.remove());
   byId("source-image").src = address(`/api/files/${file.id}/preview`);
   state.face = null;
 }
@@ -155,10 +155,10 @@ function finding({ verdict, topic, text, flag }) {
 }
 
 function showFaces({ faces, width, height }) {
-  const picture = byId("source-picture");
-  const hadFocus = picture.contains(document.activeElement);
-  picture.querySelectorAll(".face").forEach((box) => box.remove());
-  if (faces.length > 1) { picture.setAttribute("role", "radiogroup"); picture.setAttribute("aria-label", "The face to animate"); }
+  const holder = byId("source-holder");
+  const hadFocus = holder.contains(document.activeElement);
+  holder.querySelectorAll(".face").forEach((box) => box.remove());
+  if (faces.length > 1) { holder.setAttribute("role", "radiogroup"); holder.setAttribute("aria-label", "The face to animate"); }
   faces.forEach(({ left, top, right, bottom }, index) => {
     const isChosen = index + 1 === (state.face ?? 1);
     const box = make("button", { type: "button", className: "face", role: "radio", "aria-checked": isChosen, "aria-label": `Face ${index + 1} of ${faces.length}`, tabIndex: isChosen ? 0 : -1 });
@@ -167,13 +167,13 @@ function showFaces({ faces, width, height }) {
     Object.assign(box.style, { left: `${(100 * left) / width}%`, top: `${(100 * top) / height}%`, width: `${(100 * (right - left)) / width}%`, height: `${(100 * (bottom - top)) / height}%` });
     box.addEventListener("click", () => {
       state.face = index + 1;
-      for (const other of picture.querySelectorAll(".face")) {
+      for (const other of holder.querySelectorAll(".face")) {
         other.setAttribute("aria-checked", other === box);
         other.tabIndex = other === box ? 0 : -1;
       }
       checkSource();
     });
-    picture.append(box);
+    holder.append(box);
     if (hadFocus && isChosen) box.focus();
   });
 }
@@ -454,8 +454,8 @@ function showResults() {
 
 function resultItem(job) {
   const result = address(`/api/jobs/${job.id}/result`);
-  const picture = isImage(job) ? make("img", { src: result, alt: "" }) : make("video", { src: `${result}#t=0.1`, muted: true, playsInline: true, preload: "auto" });
-  const thumb = make("button", { type: "button", className: "thumb", "aria-label": `Show ${job.title}` }, picture);
+  const shown = isImage(job) ? make("img", { src: result, alt: "" }) : make("video", { src: `${result}#t=0.1`, muted: true, playsInline: true, preload: "auto" });
+  const thumb = make("button", { type: "button", className: "thumb", "aria-label": `Show ${job.title}` }, shown);
   thumb.addEventListener("click", () => open(job.id));
   const download = make("a", { className: "button quiet", href: address(`/api/jobs/${job.id}/result?download`), download: "", textContent: "Download", "aria-label": `Download ${job.title}` });
   const drop = make("button", { type: "button", className: "quiet", textContent: "Remove", "aria-label": `Remove ${job.title}` });
@@ -467,14 +467,14 @@ function resultItem(job) {
 }
 
 function summary({ result }) {
-  if (result.still) return "one picture";
+  if (result.still) return "one image";
   return `${seconds(result.duration)} · ${result.frames} frames`;
 }
 
 function facts({ result }) {
   const rows = {
-    Length: result.still ? "one picture" : `${seconds(result.duration)}, ${result.frames} frames`,
-    Sound: result.audio ? "kept" : "none",
+    Length: result.still ? "one image" : `${seconds(result.duration)}, ${result.frames} frames`,
+    Audio: result.audio ? "kept" : "none",
     Computed: `in ${seconds(result.seconds)}, ${result.frames_per_second.toFixed(1)} frames/s`,
     On: result.device,
     "Portrait cropped": result.source_crop ?? "no",

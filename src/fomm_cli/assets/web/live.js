@@ -109,7 +109,7 @@ function end(error = null) {
   show(camera, false);
   show(byId("live-pill"), false);
   say(byId("live-warning"));
-  document.querySelector(".stage-lead").textContent = "Your face moves the picture";
+  document.querySelector(".stage-lead").textContent = "Your face moves the portrait";
   show(byId("stage-empty"));
   byId("live-start").disabled = false;
   for (const id of ["live-stop", "live-take", "live-find", "live-record"]) byId(id).disabled = true;
@@ -187,7 +187,7 @@ function receive(message) {
 function draw({ image, camera: sent, figures }) {
   const { width, height } = image;
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  if (view.self && sent) paint.fillRect(0, 0, width, height); // the square may reach beyond the camera's picture
+  if (view.self && sent) paint.fillRect(0, 0, width, height); // the square may reach beyond the camera's frame
   else paint.drawImage(image, 0, 0);
   if (sent) {
     const { left, top, side } = square(figures.crop, sent);
@@ -221,7 +221,7 @@ function warn({ face, warnings }) {
   const box = byId("live-warning");
   if (now - session.lastFace > 1000 * LOST_AFTER) {
     session.warned = "lost";
-    if (box.dataset.text !== "lost") say(box, { problem: "No face is seen: the avatar rests", next_step: "Come back into the picture, look into the camera, or turn on a light" });
+    if (box.dataset.text !== "lost") say(box, { problem: "No face is seen: the avatar rests", next_step: "Come back before the camera, look into the camera, or turn on a light" });
     box.dataset.text = "lost";
   } else if (warnings.length) {
     const [problem, advice] = warnings[0].split(" -> ");
@@ -298,7 +298,7 @@ async function addAvatars(files, most) {
   const before = avatars.length;
   for (const file of files) {
     try {
-      if (file.size > most) throw { problem: `${file.name} is too large`, next_step: "Choose a smaller picture" };
+      if (file.size > most) throw { problem: `${file.name} is too large`, next_step: "Choose a smaller image" };
       const stored = await upload(file, file.name, () => {});
       const preview = await fetch(address(`/api/files/${stored.id}/preview`));
       if (!preview.ok) throw (await preview.json()).error;

@@ -43,7 +43,7 @@ class ClipInfo:
         height: of the upright image, in pixels.
         rate: frames per second, exact for constant rates, the average for variable ones.
         frame_count: estimate of the frames that will come, None if unknown.
-        has_audio: whether the file carries sound.
+        has_audio: whether the file carries audio.
         still: whether the source is one single image.
     """
 
@@ -112,7 +112,7 @@ class Clip:
         path: the video, folder or image.
         name: the path, for messages.
         info: size, rate and the number of kept frames.
-        offset: of the first kept frame in seconds on the file's own clock (where its sound has to start);
+        offset: of the first kept frame in seconds on the file's own clock (where its audio has to start);
             exact once a frame was read.
     """
 
