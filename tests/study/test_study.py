@@ -30,7 +30,7 @@ from fomm_cli.media.video.writer import open_writer
 from fomm_cli.models.bundled import sample
 from fomm_cli.scoring.rubric import Score
 from fomm_cli.study.claims import Claim, effect_of, findings, students_claims
-from fomm_cli.study.portraits import Features
+from fomm_cli.study.portraits import Features, labelled_images
 from fomm_cli.study.ratings import Rating, agreements, krippendorff_alpha, mean_points, read_ratings
 from fomm_cli.study.report import write_report
 from fomm_cli.study.rows import Row, Study
@@ -103,6 +103,12 @@ def test_wrong_ratings_are_named(tmp_path: Path) -> None:
     path.write_text("rater,result\n")
     with pytest.raises(InputError, match="no column"):
         read_ratings(path)
+
+
+@pytest.mark.parametrize("column", ["image", "picture"])  # 0.1.0 called it picture
+def test_a_table_of_further_images_is_read(tmp_path: Path, column: str) -> None:
+    (tmp_path / "kinds.csv").write_text(f"kind,{column}\ndrawing,a.png\n")
+    assert labelled_images((str(tmp_path / "kinds.csv"),)) == [("drawing", tmp_path / "a.png")]
 
 
 def row(label: str, total: float, *, group: str = "size", size: float = 1.0, **changes: object) -> Row:

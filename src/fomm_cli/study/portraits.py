@@ -84,7 +84,7 @@ def make_images(job: StudyJob, folder: Path, driving: Framing, detector: FaceDet
     for path in job.source_images:
         for group, label, size, image in _series(job, path, driving, detector):
             entries.append(_written(folder, names, image, (group, label, path.stem), size, detector))
-    for label, path in _kinds(job.kinds):
+    for label, path in labelled_images(job.kinds):
         known, image = _normal(read_first_frame(path), driving, detector)
         entries.append(_written(folder, names, image, ("kind", label, path.stem), known, detector))
     return entries
@@ -147,7 +147,7 @@ def _features(image: np.ndarray, detector: FaceDetector) -> Features | None:
     return Features(framing.height, framing.x, framing.y, contrast, whites, mouth)
 
 
-def _kinds(given: tuple[str, ...]) -> list[tuple[str, Path]]:
+def labelled_images(given: tuple[str, ...]) -> list[tuple[str, Path]]:
     """Return label and path of each of the further images.
 
     Raises:
