@@ -19,13 +19,20 @@ import torch
 from fomm_cli import Animator
 from fomm_cli.cli import main
 from fomm_cli.config.schema import Config
-from fomm_cli.engines.cpu_layers import DoublingBlock, HeadConv2d, MatrixConv2d, WinogradConv2d, lightened
+from fomm_cli.engines.cpu_layers import (
+    WIDE_CHANNELS,
+    DoublingBlock,
+    HeadConv2d,
+    MatrixConv2d,
+    WinogradConv2d,
+    lightened,
+)
 from fomm_cli.engines.engine import Decoder
 from fomm_cli.engines.opening import open_engine
 from fomm_cli.engines.store import is_whole
 from fomm_cli.errors import InputError
 from fomm_cli.files.hashing import sha256_of
-from fomm_cli.models.layers import WIDE, DownBlock, ResBlock, UpBlock, head
+from fomm_cli.models.layers import DownBlock, ResBlock, UpBlock, head
 from fomm_cli.models.loading import LoadedModel
 from fomm_cli.models.networks import Networks
 from fomm_cli.runtime import precision as precision_module
@@ -358,21 +365,21 @@ def test_bench_times_engines_side_by_side(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("way", "kernel"), [(WinogradConv2d, 3), (MatrixConv2d, 3), (HeadConv2d, 7)])
 def test_other_ways_to_convolve(way: Callable[[torch.nn.Conv2d], torch.nn.Module], kernel: int, bias: bool) -> None:
     torch.manual_seed(0)
-    conv = torch.nn.Conv2d(WIDE, WIDE + 8, kernel, padding=kernel // 2, bias=bias)
-    features = torch.randn(1, WIDE, 8, 20)
+    conv = torch.nn.Conv2d(WIDE_CHANNELS, WIDE_CHANNELS + 8, kernel, padding=kernel // 2, bias=bias)
+    features = torch.randn(1, WIDE_CHANNELS, 8, 20)
     found = way(conv)(features)
     assert float((found - conv.double()(features.double())).abs().max()) < 1e-4
 
 
 LIGHTENED = [  # a block, its input's height and width, and what computes it
-    (ResBlock(WIDE), 8, 20, WinogradConv2d),
+    (ResBlock(WIDE_CHANNELS), 8, 20, WinogradConv2d),
     (DownBlock(512, 8), 4, 6, MatrixConv2d),
     (UpBlock(512, 8), 2, 3, MatrixConv2d),
-    (UpBlock(WIDE, 8), 8, 10, DoublingBlock),
+    (UpBlock(WIDE_CHANNELS, 8), 8, 10, DoublingBlock),
     (head(16, 3, 7), 9, 12, HeadConv2d),
-    (ResBlock(WIDE), 6, 8, None),
+    (ResBlock(WIDE_CHANNELS), 6, 8, None),
     (ResBlock(8), 8, 8, None),
-    (DownBlock(WIDE, 8), 16, 16, None),
+    (DownBlock(WIDE_CHANNELS, 8), 16, 16, None),
     (UpBlock(8, 8), 8, 10, None),
     (head(16, 3, 3), 8, 8, None),
     (torch.nn.Sequential(torch.nn.Conv2d(512, 8, 3, padding=1)), 8, 8, MatrixConv2d),

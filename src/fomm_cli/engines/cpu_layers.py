@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fomm_cli.models.layers import ResBlock, UpBlock, lay_channels_last
 
-_WIDE_CHANNELS = 128  # with fewer, the equivalents take as long as the layers
+WIDE_CHANNELS = 128  # with fewer, the equivalents take as long as the layers
 _HEAVY_CHANNELS = 512  # with few pixels and so many channels, reading the weights takes most of the time
 _FEW_PIXELS = 12 * 12
 _LARGE_KERNEL = 7  # rows of a smaller one, or of fewer channels, gain nothing
@@ -167,5 +167,5 @@ def _is_wide(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     return (
         isinstance(layer, nn.Conv2d)
         and (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1))
-        and layer.in_channels >= _WIDE_CHANNELS
+        and layer.in_channels >= WIDE_CHANNELS
     )
