@@ -1,4 +1,4 @@
-"""Errors that end a command in one line: what is wrong, what to do next, and the exit code.
+"""Define the errors that end a command in one line: what is wrong, what to do next, and the exit code.
 
 FommError                     1    a runtime error
     InputError                2    wrong use, or a file or value that cannot be worked with

@@ -1,4 +1,4 @@
-"""Rectangles in images, in pixels: x to the right, y down, (0, 0) the upper left corner of the first pixel."""
+"""Compute with rectangles in pixels: x to the right, y down, (0, 0) the upper left corner of the first pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keypoints with their Jacobians, as the keypoint detector finds them."""
+"""Hold keypoints with their Jacobians, as the keypoint detector finds them."""
 
 from __future__ import annotations
 

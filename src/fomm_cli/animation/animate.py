@@ -171,7 +171,7 @@ def _group(job: AnimateJob, animator: Animator, driving: Driving, files: Files, 
 
 @dataclass(frozen=True)
 class _Lead:
-    """What drives faces of a group.
+    """A driving motion of a group, and the faces that follow it.
 
     Attributes:
         job: the options that it is opened with.
@@ -226,7 +226,7 @@ class Files:
 
     @property
     def whole(self) -> np.ndarray:
-        """The source with its alpha channel, if it has one: uint8 (H, W, 3) or (H, W, 4)."""
+        """Return the source with its alpha channel, if it has one: uint8 (H, W, 3) or (H, W, 4)."""
         return self.image if self.alpha is None else np.dstack([self.image, self.alpha])
 
     @classmethod
@@ -337,7 +337,7 @@ def start(job: AnimateJob, animator: Animator, driving: Driving, source: Source,
 
 
 def _is_scaled(footage: Clip | MotionTemplate) -> bool:
-    """Whether --motion_scale is in the keypoints already; lids cannot be more than shut."""
+    """Return whether the keypoints contain --motion_scale already, as those of the package's motions do."""
     return isinstance(footage, MotionTemplate) and footage.has_named_keypoints
 
 

@@ -1,4 +1,4 @@
-"""One source that takes over the motion of one driving video: detect, transfer and decode, batch by batch."""
+"""Animate one source by one driving motion: detect, transfer and decode, batch by batch."""
 
 from __future__ import annotations
 

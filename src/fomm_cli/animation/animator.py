@@ -1,4 +1,4 @@
-"""The library's front door: load a model once, then animate any number of sources."""
+"""Load a model once, then animate any number of sources: the main class of the library."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Animator:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the frames that the model works on."""
+        """Return (height, width) of the frames that the model works on."""
         return self.config.dataset_params.frame_shape[:2]
 
     def animate(

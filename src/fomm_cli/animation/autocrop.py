@@ -57,7 +57,7 @@ def choose_source_crop(job: SourceOptions, config: Config, device: str, image: n
 
 @dataclass(frozen=True)
 class GroupFace:
-    """A face of an image with several.
+    """One face of a group image, and how it is cropped.
 
     Attributes:
         number: 1 for the largest.
@@ -91,37 +91,37 @@ def find_group(job: SourceOptions, group: FaceGroup, config: Config, device: str
 
 
 class FramingOptions(Protocol):
-    """What jobs that crop say about it; the fields are those of `AnimateJob`."""
+    """The options of a job that crops; the fields are those of `AnimateJob`."""
 
     @property
     def crop(self) -> CropChoice:
-        """What is cropped to its face."""
+        """Return what is cropped to its face."""
 
     @property
     def fit(self) -> Fit:
-        """How images that are not square are brought to the model's size."""
+        """Return how images that are not square are brought to the model's size."""
 
     @property
     def face_backend(self) -> DetectorName:
-        """What finds faces."""
+        """Return the name of the face detector."""
 
 
 class SourceOptions(FramingOptions, Protocol):
-    """What jobs that crop the source say about it; the fields are those of `AnimateJob`."""
+    """The options of a job that crops the source; the fields are those of `AnimateJob`."""
 
     @property
     def face(self) -> int | FaceGroup | None:
-        """Which face of the source is meant, the largest is 1; None for that."""
+        """Return which face of the source is meant: 1 is the largest; None for the largest."""
 
     @property
     def face_at(self) -> tuple[float, float] | None:
-        """The place of that face, (x, y) in pixels."""
+        """Return the place of that face, (x, y) in pixels."""
 
 
 def choose_driving_crop(
     job: FramingOptions, config: Config, device: str, clip: Clip, progress: Progress
 ) -> Region | None:
-    """The square about all places of the face that takes the place of the driving frames; None to leave them whole.
+    """Choose the square that replaces the driving frames, around all places of the face; None to leave them whole.
 
     Args:
         job: what is asked for.
@@ -146,7 +146,7 @@ def _wanted(job: FramingOptions, config: Config) -> set[str]:
 
 
 def is_about_faces(config: Config) -> bool:
-    """Whether a model was trained on faces, as far as the folder of its training data tells."""
+    """Return whether a model was trained on faces, as far as the folder of its training data tells."""
     folder = PurePosixPath((config.dataset_params.root_dir or "").replace("\\", "/")).name
     return not folder.startswith(_NOT_FACES)
 
@@ -158,7 +158,7 @@ def _search(job: FramingOptions, config: Config, device: str, progress: Progress
 
 
 class _Search:
-    """Looks for the faces of one job, and says in a line what it found and did."""
+    """Find the faces of one job, and log in a line what was found and done."""
 
     def __init__(self, job: FramingOptions, size: tuple[int, int], detector: FaceDetector, progress: Progress) -> None:
         self._job = job

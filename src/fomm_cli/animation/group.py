@@ -91,7 +91,7 @@ class Driver:
 
 
 class _Detection:
-    """Finds the keypoints of successive batches of one driving motion."""
+    """Detect the keypoints of successive batches of one driving motion."""
 
     def __init__(self, animator: Animator, driving: Driving, *, smooth: bool) -> None:
         self._animator = animator

@@ -1,4 +1,4 @@
-"""Motions in the package, written as curves: `fomm animate -s me.jpg -d nod`.
+"""Compute the motions of the package from curves: `fomm animate -s me.jpg -d nod`.
 
 docs/motions.md says which rates and durations are published and which are chosen by eye; none is traced from anybody.
 Every motion is a loop: its last frame leads over to the first, in which the face is as in the source.
@@ -41,17 +41,17 @@ def _smooth(share: np.ndarray) -> np.ndarray:
 
 
 def _hold(time: np.ndarray, start: float, rise: float, stay: float, fall: float) -> np.ndarray:
-    """A movement there, a pause and a movement back: 0, then 1, then 0 again."""
+    """Move there, pause and move back: 0, then 1, then 0 again."""
     return np.asarray(_smooth((time - start) / rise) - _smooth((time - start - rise - stay) / fall))
 
 
 def _blink(time: np.ndarray, start: float) -> np.ndarray:
-    """How far lids are closed: they close in half the time that they take to open."""
+    """Return how far lids are closed, 0 to 1; closing takes half the time of opening."""
     return _hold(time, start, _LID_CLOSES, _LID_STAYS, _LID_OPENS)
 
 
 def _events(period: float, rate: float, seed: int) -> list[float]:
-    """Starts of events, so many a minute, at irregular intervals; none at the seam of the loop."""
+    """Return the starts of events, `rate` a minute, at irregular intervals; none at the seam of the loop."""
     count = max(1, round(period * rate / 60))
     random = np.random.default_rng(seed)
     shift = random.uniform(-0.3, 0.3, count)
@@ -64,7 +64,7 @@ def _blinks(time: np.ndarray, period: float, kind: str, seed: int = 0) -> np.nda
 
 
 def _waves(time: np.ndarray, period: float, slow: float, fast: float, seed: int) -> np.ndarray:
-    """Irregular movement between two frequencies in Hz, within [-1, 1], 0 at the seam of the loop."""
+    """Compute irregular movement between two frequencies in Hz, within [-1, 1], 0 at the seam of the loop."""
     random = np.random.default_rng(seed)
     lowest, highest = max(1, round(slow * period)), max(2, round(fast * period))
     cycles = np.unique(np.linspace(lowest, highest, 6).round())
@@ -80,7 +80,7 @@ def _breath(time: np.ndarray, period: float) -> np.ndarray:
 
 
 def _repeated(time: np.ndarray, period: float, natural: float) -> np.ndarray:
-    """The time within a repetition: as many as fit into the loop, evenly spread, faster only where not one fits."""
+    """Return the time within a repetition: as many as fit are spread evenly over the loop, faster only if none fits."""
     count = max(1, int(period / natural))
     return np.asarray(time % (period / count) * max(1.0, natural * count / period))
 
@@ -106,7 +106,7 @@ def _idle(time: np.ndarray, period: float) -> Pose:
 
 
 def _glances(time: np.ndarray, period: float) -> np.ndarray:
-    """Small changes of where somebody looks, every 2 to 3 seconds, back in the middle at the seam."""
+    """Compute small changes of gaze, every 2 to 3 seconds, back in the middle at the seam of the loop."""
     starts = _events(period, 24, 5)
     places = [*np.random.default_rng(6).uniform(-1, 1, len(starts) - 1), 0.0]
     before, total = 0.0, np.zeros_like(time)
@@ -171,7 +171,7 @@ def _talk(time: np.ndarray, period: float) -> Pose:
 
 
 def _phrases(time: np.ndarray, period: float) -> np.ndarray:
-    """1 while somebody speaks, 0 in the pauses between phrases of some two seconds and at the seam."""
+    """Return 1 while somebody speaks, 0 at the seam and in the pauses between phrases of about two seconds."""
     count = max(1, round(period / 2.4))
     within = time % (period / count) * count / period  # in [0, 1)
     return np.asarray(_smooth(within / 0.08) - _smooth((within - 0.8) / 0.15))

@@ -156,7 +156,7 @@ class AnimateJob:
 
     @property
     def background_image(self) -> Path | None:
-        """The file of --background; None where that is a colour, or not given."""
+        """Return the file of --background; None where that is a colour, or not given."""
         return None if self.background is None or colour_of(self.background) else Path(self.background)
 
 

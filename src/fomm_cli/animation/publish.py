@@ -39,7 +39,7 @@ View = Callable[[AnimatedFrame], np.ndarray]
 
 @dataclass(frozen=True)
 class Published:
-    """A result in its place.
+    """A result that is written and in its place.
 
     Attributes:
         frames: number of frames.
@@ -179,7 +179,7 @@ def _writer(part: Path, image: np.ndarray, rate: Fraction, metadata: dict[str, s
 
 
 class _Comparison:
-    """Source, driving frame and result side by side, with keypoints on the first two."""
+    """Draw source, driving frame and result side by side, with keypoints on the first two."""
 
     def __init__(self, source: np.ndarray, animation: Animation, params: VisualizerParams) -> None:
         self._params = params

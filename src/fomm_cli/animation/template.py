@@ -41,7 +41,7 @@ _SLOWEST, _FASTEST = Fraction(1, 1000), 1000  # frames per second
 
 @dataclass(frozen=True)
 class MotionTemplate:
-    """All that animating needs of a driving video.
+    """What animating needs of a driving video: keypoints, times and size.
 
     Attributes:
         keypoints: of all N frames, float32 on the CPU.

@@ -66,7 +66,7 @@ def movement_scale(source: KeyPoints, initial: KeyPoints) -> float:
 
 @dataclass(frozen=True)
 class MotionTransfer:
-    """Applies driving motion to the source's keypoints (section 3.3 of the paper; eq. 12).
+    """Apply driving motion to the source's keypoints (section 3.3 of the paper; eq. 12).
 
     Absolute: the driving keypoints themselves. Relative: the motion since the initial driving frame, applied to
     the source's own keypoints. Everything that stays the same for a whole video is computed once, in `between`.
@@ -124,7 +124,7 @@ _SPEED_CUTOFF = 1.0  # Hz, for the estimate of the speed
 
 @dataclass(frozen=True)
 class Smoother:
-    """A one-euro filter (Casiez et al., CHI 2012) over the keypoints of successive frames, Jacobians included.
+    """Smooth the keypoints and Jacobians of successive frames by a one-euro filter (Casiez et al., CHI 2012).
 
     Calling it gives the smoothed keypoints and the smoother for the frames that follow; it does not change itself.
     """

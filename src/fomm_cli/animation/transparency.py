@@ -1,4 +1,4 @@
-"""Transparent sources: frames whose alpha channel is that of the source, moved like everything else of it."""
+"""Animate transparent sources: the alpha channel is warped by the same flow as the colours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class AlphaTransfer:
-    """Adds the alpha channel of a source to its animated images; a `Refine`.
+    """Add the alpha channel of a source to its animated images; a `Refine`.
 
     The alpha channel is warped at the size of the images, by the flow that the networks predict anyway.
     """

@@ -143,7 +143,7 @@ def _work(connection: Connection, device: str, threads: int, motion_folder: Path
 
 
 class _Reporter:
-    """Sends progress, at most five times per second."""
+    """Send progress, at most five times per second."""
 
     def __init__(self, connection: Connection, number: int) -> None:
         self._connection = connection

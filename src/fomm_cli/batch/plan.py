@@ -102,7 +102,7 @@ def _or_none(action: Callable[[], T]) -> T | None:
 
 
 class _Inputs:
-    """Reads each input once for all pairs that share it; its error is raised for each of them."""
+    """Read each input once for all pairs that share it; its error is raised for each of them."""
 
     def __init__(self) -> None:
         self.sha256: Callable[[Path], str] = _remembering(_sha256)

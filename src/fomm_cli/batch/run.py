@@ -320,7 +320,7 @@ def _move(origin: Path, place: Path) -> None:
 
 
 class _Bar:
-    """Progress in frames over all pairs; a pair of unknown length counts once it is done."""
+    """Report progress in frames over all pairs; a pair of unknown length counts once it is done."""
 
     def __init__(self, pairs: Sequence[Pair], progress: Progress) -> None:
         self._progress = progress

@@ -46,7 +46,7 @@ def answer(worker: PairWorker, unit: Unit, folder: Path, report: FramesDone) -> 
 
 
 class PairWorker:
-    """Runs units one after the other, with one model in memory at a time.
+    """Run units one after the other, with one model in memory at a time.
 
     Raises:
         InputError: there is no such device.

@@ -21,7 +21,7 @@ _BYTES = "B"
 
 
 class Bars:
-    """One progress bar for each stage on stderr; a stage closes the bar of the one before.
+    """Show one progress bar for each stage on stderr; a stage closes the bar of the one before.
 
     Args:
         shown: whether bars are drawn at all; without a terminal they never are.

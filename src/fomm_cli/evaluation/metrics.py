@@ -43,7 +43,7 @@ class Metrics:
 
 
 class MeanMetrics:
-    """Averages over the frames of a video."""
+    """Average the metrics over the frames of a video."""
 
     def __init__(self, features: Distance | None = None, landmarks: PointDetector | None = None) -> None:
         self._features = features

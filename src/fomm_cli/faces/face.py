@@ -12,7 +12,7 @@ from fomm_cli.geometry import Box
 
 @dataclass(frozen=True)
 class Pose:
-    """How a head is turned, in degrees; all 0 facing the camera.
+    """The angles of a head in degrees; all 0 facing the camera.
 
     Attributes:
         yaw: to the right of the image.
@@ -44,7 +44,7 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Finds the faces in an image.
+    """Find the faces in an image.
 
     Attributes:
         name: of the detector, as `--face_backend` spells it.

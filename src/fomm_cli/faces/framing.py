@@ -30,7 +30,7 @@ HEAD_MARGIN = 0.1
 
 @dataclass(frozen=True)
 class Framing:
-    """How a face sits in a frame.
+    """The size and place of a face in a frame.
 
     Attributes:
         height: of the face, as a fraction of the frame's.

@@ -47,7 +47,7 @@ class FaceGroup:
 
     @property
     def own_drivers(self) -> tuple[Path, ...]:
-        """What drives single faces, each once, in the order given."""
+        """Return what drives single faces, each once, in the order given."""
         return tuple(dict.fromkeys(path for _, path in self.drivers if path is not None))
 
     def mapped(self, change: Callable[[Path], Path]) -> FaceGroup:

@@ -57,7 +57,7 @@ def follow_face(
 
 
 class Follower:
-    """Finds one face again in later frames: near its last place, and at intervals in the whole frame."""
+    """Find one face again in later frames: near its last place, and at intervals in the whole frame."""
 
     def __init__(self, detector: FaceDetector, search_every: Fraction | float) -> None:
         """Start without a face; the first one is the largest in its frame.
@@ -151,7 +151,7 @@ class Track:
 
 
 class Tracker:
-    """Sorts the boxes of every frame into tracks, as the original's crop-video.py does.
+    """Sort the boxes of every frame into tracks, as the original's crop-video.py does.
 
     A box belongs to the track with whose first box it shares most, if that is enough; a track ends when nothing
     does. Unlike there, a track survives a few frames in which its face is not found.

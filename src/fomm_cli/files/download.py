@@ -26,11 +26,11 @@ _CHUNK = 1 << 18
 
 
 class _Unusable(Exception):  # noqa: N818 - never leaves this module
-    """An address does not give the file; another one may."""
+    """The address does not give the file; another one may."""
 
 
 class _Interrupted(Exception):  # noqa: N818 - never leaves this module
-    """A connection broke off; going on from there may help."""
+    """The connection broke off; the download may be resumed."""
 
 
 def fetch(
@@ -137,7 +137,7 @@ def _receive(address: str, part: Path, most_bytes: int, progress: Progress) -> N
 
 
 class _SafeRedirects(HTTPRedirectHandler):
-    """Follows no redirect from an encrypted connection to one that anybody can change."""
+    """Refuse redirects from an encrypted connection to an unencrypted one."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str

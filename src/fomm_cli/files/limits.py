@@ -1,4 +1,4 @@
-"""Limits in bytes, checked before memory is taken: a small file may claim a huge content.
+"""Define limits in bytes, checked before memory is taken: a small file may claim a huge content.
 
 What bounds a size in a config stands with its field in `config/schema.py`.
 """

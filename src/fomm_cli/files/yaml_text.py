@@ -33,7 +33,7 @@ def parse_yaml(content: bytes | str, path: Path) -> object:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, where PyYAML silently keeps the last."""
+    """Load safe YAML; refuse a key given twice, of which PyYAML silently keeps the last."""
 
     def get_single_node(self) -> yaml.Node | None:
         node: yaml.Node | None = super().get_single_node()

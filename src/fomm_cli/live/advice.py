@@ -36,7 +36,7 @@ def judge_camera(frame: np.ndarray, face: Box) -> list[Finding]:
 
 
 class Advice:
-    """Turns the findings of successive looks into warnings, each given once in a session."""
+    """Turn the findings of successive looks into warnings, each given once in a session."""
 
     def __init__(self) -> None:
         self._in_a_row: Counter[str] = Counter()
@@ -72,7 +72,7 @@ class Advice:
 
 
 class BlackWatch:
-    """Notices a camera that gives nothing but black frames, and says so once."""
+    """Notice a camera that gives nothing but black frames, and say so once."""
 
     def __init__(self) -> None:
         self._since: float | None = None

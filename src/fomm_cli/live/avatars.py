@@ -1,4 +1,4 @@
-"""The source images of a live session: encoded in the background, switched in one frame."""
+"""Keep the source images of a live session: encoded in the background, switched in one frame."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Avatar:
 
 @dataclass(frozen=True)
 class _SourceOptions:
-    """How source images are cropped; the fields are those of `AnimateJob`."""
+    """The options that say how source images are cropped; the fields are those of `AnimateJob`."""
 
     crop: CropChoice
     face_backend: DetectorName
@@ -61,7 +61,7 @@ class _SourceOptions:
 
 
 class AvatarEncoder:
-    """Reads and encodes source images; may be called in any thread, but in one at a time."""
+    """Read and encode source images; may be called in any thread, but in one at a time."""
 
     def __init__(self, animator: Animator, job: LiveJob) -> None:
         """Take the model, and the options that say how sources are cropped and how large the results are."""

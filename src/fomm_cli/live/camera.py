@@ -1,4 +1,4 @@
-"""Cameras: devices, addresses of streams, and video files in place of them."""
+"""Read frames from a camera, a stream of the network, or a video file in place of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Shot:
 
 
 class Camera(Protocol):
-    """Gives frames, one after the other."""
+    """Give frames, one after the other."""
 
     def read(self) -> Shot | None:
         """Wait for the next frame; None when there are no more."""

@@ -1,4 +1,4 @@
-"""What the keys of `fomm live` do."""
+"""Carry out what the keys of `fomm live` ask for."""
 
 from __future__ import annotations
 

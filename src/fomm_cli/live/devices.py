@@ -1,4 +1,4 @@
-"""Cameras of this machine: their names, and why one of them does not open."""
+"""List the cameras of this machine, and explain why one of them does not open."""
 
 from __future__ import annotations
 

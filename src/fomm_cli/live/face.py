@@ -1,4 +1,4 @@
-"""The face in front of the camera: whether there is one, and the square of the frame that the model sees."""
+"""Follow the face in front of the camera, and choose the square of the frame that the model sees."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOST_AFTER = 1.0  # seconds without a sighting, after which one look without a 
 
 
 class LiveFace:
-    """Knows whether a face is followed, and where.
+    """Follow the face of a session: whether there is one, and where.
 
     Attributes:
         is_followed: whether there is a face; always, where none is looked for.

@@ -11,7 +11,7 @@ _RECENT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured.
+    """The measurements of a session.
 
     Attributes:
         frames: that were shown.
@@ -33,7 +33,7 @@ class Figures:
 
 
 class Meter:
-    """Collects the figures of a session."""
+    """Collect the figures of a session."""
 
     def __init__(self) -> None:
         self._delays: Counter[int] = Counter()  # by whole tenths of milliseconds

@@ -32,7 +32,7 @@ _FOLLOWING_SECONDS = 1.0  # time constant of the square's movement
 
 @dataclass(frozen=True)
 class Sighting:
-    """What one look at a frame found.
+    """The result of one look for the face in a frame.
 
     Attributes:
         time: of the frame, in seconds.
@@ -48,7 +48,7 @@ class Sighting:
 
 
 class FaceWatch:
-    """Looks for the face in some of the frames, in a thread of its own, so that no frame waits for it."""
+    """Look for the face in some of the frames, in a thread of its own, so that no frame waits for it."""
 
     def __init__(self, look: Look, forget: Callable[[], None] = lambda: None, *, background: bool = True) -> None:
         """Start without a sighting.
@@ -109,7 +109,7 @@ class FaceWatch:
 
 
 class FaceLook:
-    """Finds the face that is followed, and judges it as `fomm check` does."""
+    """Find the face that is followed, and judge it as `fomm check` does."""
 
     def __init__(self, detector: FaceDetector) -> None:
         self._follower = Follower(detector, search_every=0.0)

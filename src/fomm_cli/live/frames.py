@@ -36,7 +36,7 @@ class Frames(Protocol):
 
 
 class NewestFrame:
-    """Reads a camera in a thread of its own and keeps the newest frame only, so that no delay can pile up."""
+    """Read a camera in a thread of its own and keep the newest frame only, so that no delay can pile up."""
 
     def __init__(self, camera: Camera) -> None:
         self.captured = self.dropped = 0
@@ -100,7 +100,7 @@ class NewestFrame:
 
 
 class EveryFrame:
-    """Reads a camera as fast as its frames are asked for, and drops none."""
+    """Read a camera as fast as its frames are asked for, and drop none."""
 
     def __init__(self, camera: Camera) -> None:
         self.captured = self.dropped = 0

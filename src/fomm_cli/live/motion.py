@@ -1,4 +1,4 @@
-"""From the keypoints of camera frames to those of an avatar: reference, filter, rest, and no jumps."""
+"""Transfer the keypoints of camera frames to an avatar, filtered and without jumps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Reference:
 
     @property
     def state(self) -> ReferenceState:
-        """Whether a nearer pose is still searched for."""
+        """Return whether a nearer pose is still searched for."""
         return "searching" if self._searching else "held"
 
     def take(self) -> None:
@@ -82,7 +82,7 @@ class Reference:
 
 
 class Glide:
-    """Lets a pose pass smoothly into another one wherever what it follows is changed."""
+    """Pass smoothly from one pose to another when what an avatar follows changes."""
 
     def __init__(self) -> None:
         self._last: Tensor | None = None
@@ -116,7 +116,7 @@ class Glide:
 
 
 class Doubt:
-    """Notices keypoints that jump further than a face moves, as they do when it leaves the frame between two looks."""
+    """Notice keypoints that jump further than a face moves, as they do when it leaves the frame between two looks."""
 
     def __init__(self) -> None:
         self._believed: Tensor | None = None
@@ -140,7 +140,7 @@ class Doubt:
 
 
 class LiveMotion:
-    """Gives the keypoints that an avatar takes for each camera frame."""
+    """Return the keypoints that an avatar takes for each camera frame."""
 
     def __init__(self, source: KeyPoints, motion_scale: float = 1.0) -> None:
         """Start at rest, without a reference.
@@ -162,7 +162,7 @@ class LiveMotion:
 
     @property
     def motion_scale(self) -> float:
-        """What the motion since the reference is multiplied by; a change takes effect smoothly."""
+        """Return what the motion since the reference is multiplied by; a change takes effect smoothly."""
         return self._motion_scale
 
     @motion_scale.setter

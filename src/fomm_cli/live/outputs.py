@@ -1,4 +1,4 @@
-"""Where animated frames go: a window, a stream for other programs, or a file."""
+"""Send animated frames to a window, a stream for other programs, or a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Output(Protocol):
-    """Where animated frames go."""
+    """Show or write animated frames."""
 
     def show(self, frame: LiveFrame, shot: Shot, meter: Meter, dropped: int) -> None:
         """Take the next frame."""

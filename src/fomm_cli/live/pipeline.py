@@ -17,7 +17,7 @@ taken by another program: 17 frames/s, against 6, as the threads wait for each o
 
 
 class Pipeline:
-    """Takes camera frames and gives the animated ones."""
+    """Take camera frames and give the animated ones."""
 
     def __init__(self, session: LiveSession) -> None:
         """Share the threads among the frames in flight until `close`."""

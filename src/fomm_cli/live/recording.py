@@ -21,7 +21,7 @@ _MICROSECONDS = 1_000_000
 
 
 class Recorder:
-    """Writes frames to a file that appears whole when the recorder is closed."""
+    """Write frames to a file that appears whole when the recorder is closed."""
 
     def __init__(self, target: Target, checkpoint_sha256: str) -> None:
         """Prepare to write.

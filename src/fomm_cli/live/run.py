@@ -74,7 +74,7 @@ def show_frames(frames: Frames, session: LiveSession, output: Output, stopped: C
 
 
 class _Show:
-    """Shows animated frames, and measures."""
+    """Show animated frames, and measure."""
 
     def __init__(self, frames: Frames, output: Output) -> None:
         self.meter = Meter()

@@ -1,4 +1,4 @@
-"""The live engine: camera frames in, animated frames out, one by one, without a camera or a window of its own."""
+"""Animate single camera frames, one by one, without a camera or a window of its own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Followed:
-    """What is known of a camera frame before the avatar is decoded.
+    """A camera frame, and what was found in it before the avatar is decoded.
 
     Attributes:
         camera: what the model saw of the camera frame, uint8 (height, width, 3) RGB.
@@ -83,7 +83,7 @@ class Pose:
 
 
 class LiveSession:
-    """Animates avatars by single camera frames, one after the other; all methods are called from one thread.
+    """Animate avatars by single camera frames, one after the other; all methods are called from one thread.
 
     Example:
         >>> with LiveSession.open([Path("me.jpg")]) as session:  # doctest: +SKIP
@@ -224,7 +224,7 @@ class LiveSession:
 
     @property
     def workers(self) -> int:
-        """How many frames may be decoded side by side."""
+        """Return how many frames may be decoded side by side."""
         return self._animator.engine.workers
 
     @property
@@ -234,7 +234,7 @@ class LiveSession:
 
     @property
     def motion_scale(self) -> float:
-        """What the motion since the reference is multiplied by; may be set at any time, 0 to 10."""
+        """Return what the motion since the reference is multiplied by; may be set at any time, 0 to 10."""
         return self._motion.motion_scale
 
     @motion_scale.setter

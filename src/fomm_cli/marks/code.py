@@ -19,7 +19,7 @@ _SURE = 1e3
 
 @dataclass(frozen=True)
 class Payload:
-    """What a mark says.
+    """The content of a mark.
 
     Attributes:
         version: (major, minor, patch) of fomm; larger numbers than (7, 31, 7) are stored as these.

@@ -1,4 +1,4 @@
-"""Content Credentials (C2PA): a signed statement inside the file that it is synthetic, and of what it was made."""
+"""Sign results with Content Credentials (C2PA), a statement in the file that it is synthetic, and read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the Content Credentials of a file say.
+    """The content of a file's Content Credentials.
 
     Attributes:
         valid: whether the signature is good and the file unchanged since.

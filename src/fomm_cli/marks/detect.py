@@ -49,7 +49,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a frame may lie in the pattern.
+    """A place where a frame may lie in the pattern.
 
     Attributes:
         size: (height, width) of the frame in samples of the grid.

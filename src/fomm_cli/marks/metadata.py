@@ -16,7 +16,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Origin:
-    """What `fomm` wrote about a result into its metadata.
+    """The facts about a result that `fomm` wrote into its metadata.
 
     Attributes:
         version: of fomm.

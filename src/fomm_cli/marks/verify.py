@@ -29,7 +29,7 @@ _MOST_FRAMES = 300  # that are averaged
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found in a file.
+    """The marks that were found in a file.
 
     Attributes:
         path: the file.

@@ -1,4 +1,4 @@
-"""Images with transparency: laid over white, a colour or an image, and prepared for being animated."""
+"""Lay transparent images over white, a colour or an image, and prepare them to be animated."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def spread_colours(rgba: np.ndarray) -> np.ndarray:
 
 
 def _trust(alpha: np.ndarray) -> np.ndarray:
-    """How far the colours of an image are its own, uint8 (H, W): less where nearby pixels are more opaque."""
+    """Return how far the colours of an image are its own, uint8 (H, W): less where nearby pixels are more opaque."""
     import cv2
 
     radius = max(2, round(_NEARBY * max(alpha.shape)))

@@ -1,4 +1,4 @@
-"""What shows through the transparent parts of a result: a colour or an image."""
+"""Fill the transparent parts of a result with a colour or an image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fomm_cli.media.resize import fit_frame
 
 
 class Background:
-    """Fills transparent frames with a colour, or with an image that covers them."""
+    """Fill transparent frames with a colour, or with an image that covers them."""
 
     def __init__(self, pixels: np.ndarray) -> None:
         """Take one colour, uint8 (3,), or an image, uint8 (H, W, 3) of any size."""

@@ -8,7 +8,7 @@ from fomm_cli.geometry import Region
 
 
 def region_of(image: np.ndarray, region: Region) -> np.ndarray:
-    """The pixels of a region; what lies outside the image is its reflection.
+    """Return the pixels of a region; what lies outside the image is its reflection.
 
     Args:
         image: (H, W, 3).
@@ -27,11 +27,11 @@ def region_of(image: np.ndarray, region: Region) -> np.ndarray:
 
 
 def cropped(image: np.ndarray, region: Region | None) -> np.ndarray:
-    """The pixels of a region, or the whole image where there is none."""
+    """Return the pixels of a region, or the whole image where there is none."""
     return image if region is None else region_of(image, region)
 
 
 def _reflected(index: np.ndarray, length: int) -> np.ndarray:
-    """Indices beyond the ends run back, as often as it takes; the outermost pixel counts twice."""
+    """Reflect indices beyond the ends, as often as it takes; the outermost pixel counts twice."""
     index = index % (2 * length)
     return np.asarray(np.minimum(index, 2 * length - 1 - index))

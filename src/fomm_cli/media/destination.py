@@ -18,7 +18,7 @@ FOLDER_PATTERN = "%05d.png"
 
 @dataclass(frozen=True)
 class Target:
-    """Where a result goes.
+    """The file, or the numbered images, that a result is written to.
 
     Attributes:
         path: a file, or for frames a pattern such as ``folder/%05d.png``.
@@ -73,12 +73,12 @@ class Target:
 
     @property
     def _folder(self) -> Path:
-        """What has to be there already."""
+        """Return the folder that has to exist already."""
         folder = self.path.parent
         return folder.parent if self.kind == "frames" and not folder.exists() else folder
 
     def beside(self, name: str) -> Target:
-        """A target of the same kind beside this one, with `name` added to its own."""
+        """Return a target of the same kind beside this one, with `name` added to its own."""
         if self.shown != self.path:
             folder = self.shown
             return replace(self, path=folder.with_name(f"{folder.name}_{name}") / self.path.name)
@@ -88,12 +88,12 @@ class Target:
 
     @property
     def shown(self) -> Path:
-        """The path to tell people: the folder rather than the pattern, where they named a folder."""
+        """Return the path to tell people: the folder rather than the pattern, where they named a folder."""
         return self.path.parent if self.path.name == FOLDER_PATTERN else self.path
 
     @property
     def holds_alpha(self) -> bool:
-        """Whether what is written there can be transparent."""
+        """Return whether what is written there can be transparent."""
         return self.path.suffix.lower() in WITH_ALPHA
 
     @contextmanager

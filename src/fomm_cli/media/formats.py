@@ -1,4 +1,4 @@
-"""Suffixes of the files that are read and written, in one table."""
+"""List the suffixes of the files that are read and written, in one table."""
 
 from __future__ import annotations
 

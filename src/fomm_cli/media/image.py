@@ -1,4 +1,4 @@
-"""One still image: reading whatever people have, writing PNG and JPEG."""
+"""Read still images of any common kind, and write PNG and JPEG."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def not_an_image(path: Path) -> InputError:
 
 
 def is_still_image(path: Path) -> bool:
-    """Whether the file is an image with exactly one frame; False for videos and animated GIFs."""
+    """Return whether the file is an image with exactly one frame; False for videos and animated GIFs."""
     try:
         with _pillow(), _open(path) as image:
             return image.format not in _ANIMATED_FORMATS or not getattr(image, "is_animated", False)
@@ -218,7 +218,7 @@ def bytes_per_pixel(image: Image.Image, keep_alpha: bool) -> int:
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
-    """Whether a TIFF holds colours of more than 8 bits, which Pillow cuts and, plane by plane, misreads."""
+    """Return whether a TIFF holds colours of more than 8 bits, which Pillow cuts and, plane by plane, misreads."""
     bits = image.getexif().get(_TIFF_BITS, 8)
     return isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
 

@@ -16,7 +16,7 @@ _BORDER = 0.5  # of a head's radius, over which two neighbours blend halfway bet
 def paste_weight(
     region: Region, shape: tuple[int, ...], face: Box, behind: Sequence[Box], still: Sequence[Box]
 ) -> np.ndarray:
-    """How much of an animated face may show at each pixel of its region, so that it does not hide its neighbours.
+    """Return how much of an animated face may show at each pixel of its region without hiding its neighbours.
 
     A region holds parts of other heads, which stand still there. Faces are pasted one over the other, those behind
     first: a face keeps its own head, and halfway to a head behind it gives way to that.
@@ -43,19 +43,19 @@ def paste_weight(
 
 
 def _radius(face: Box, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Distance from the middle of a face, 1 at the outline of its head."""
+    """Return the distance from the middle of a face, 1 at the outline of its head."""
     x, y = face.centre
     across, down = (columns + 0.5 - x) / (_HEAD[0] * face.width / 2), (rows + 0.5 - y) / (_HEAD[1] * face.height / 2)
     return np.asarray(np.hypot(across, down), np.float32)
 
 
 def _head(radius: np.ndarray) -> np.ndarray:
-    """1 in a head, 0 outside."""
+    """Return 1 in a head, 0 outside."""
     inner, outer = _RIM
     return _fade((outer - radius) / (outer - inner))
 
 
 def _fade(share: np.ndarray) -> np.ndarray:
-    """From 0 to 1 without corners."""
+    """Rise from 0 to 1 without corners."""
     share = share.clip(0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)

@@ -1,4 +1,4 @@
-"""Catalogue of published checkpoints: URLs, local paths, checksums."""
+"""List the published checkpoints: URLs, local paths, checksums."""
 
 from __future__ import annotations
 

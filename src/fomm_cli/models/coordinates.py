@@ -1,4 +1,4 @@
-"""Coordinates: grids, Gaussians around keypoints, warping.
+"""Compute with coordinates: grids, Gaussians around keypoints, warping.
 
 Coordinates are (x, y) in [-1, 1], -1 at the centre of the first pixel and 1 at the centre of the last. Sampling with
 ``align_corners=True`` uses the same convention, so that an identity flow returns the image.

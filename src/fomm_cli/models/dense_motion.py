@@ -1,4 +1,4 @@
-"""The dense-motion network (section 3.2 of the paper)."""
+"""Estimate the dense motion from sparse keypoints (the dense-motion network, section 3.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GUIDE = 36  # scores: nine neighbours for each of four new pixels
 
 @dataclass(frozen=True)
 class DenseMotion:
-    """Where every pixel of a driving frame comes from in the source.
+    """The place in the source that every pixel of a driving frame comes from.
 
     Attributes:
         deformation: backward flow, shape (B, h, w, 2), in coordinates of [-1, 1].
@@ -36,7 +36,7 @@ class DenseMotion:
 
 
 class DenseMotionNetwork(nn.Module):
-    """Combines the local motions around the keypoints into one flow field."""
+    """Combine the local motions around the keypoints into one flow field."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The generator: encodes the source once, then warps and decodes it for every frame (section 3.2 of the paper)."""
+"""Encode the source once, then warp and decode it for every frame (the generator, section 3.2 of the paper)."""
 
 from __future__ import annotations
 

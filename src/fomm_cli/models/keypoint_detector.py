@@ -1,4 +1,4 @@
-"""The keypoint detector (section 3.1 of the paper)."""
+"""Detect keypoints and Jacobians (the keypoint detector, section 3.1 of the paper)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fomm_cli.models.layers import Hourglass, downsampling
 
 
 class KPDetector(nn.Module):
-    """Finds K keypoints and, for a first-order model, their Jacobians.
+    """Detect K keypoints and, for a first-order model, their Jacobians.
 
     An hourglass predicts one heatmap a keypoint; its expectation is the position, and the Jacobian map averaged
     under it is the Jacobian.

@@ -1,4 +1,4 @@
-"""Blocks shared by the three networks. Attribute names are the tensor names of the published checkpoints."""
+"""Define the blocks of the three networks. Attribute names are the tensor names of the published checkpoints."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class StopRequest:
 
 
 class Stopped(FommError):  # noqa: N818 - not a mistake, but reported like one
-    """Raised when a signal ended the work; finished work is kept."""
+    """A signal ended the work; finished work is kept."""
 
     def __init__(self, problem: str, next_step: str, request: StopRequest) -> None:
         super().__init__(problem, next_step)

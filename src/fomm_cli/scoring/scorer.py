@@ -70,7 +70,7 @@ def score(job: ScoreJob, progress: Progress = silent) -> Report:
 
 
 class Scorer:
-    """Scores results of one driving video, which is measured once."""
+    """Score results of one driving video, which is measured once."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ _RESAMPLES = 2000
 
 
 class Measured(NamedTuple):
-    """Whether figures agree with a claim, a sentence with these figures, and the number of portraits behind them."""
+    """A verdict on a claim, a sentence with the figures, and the number of portraits behind them."""
 
     verdict: ClaimVerdict
     text: str
@@ -85,7 +85,7 @@ def findings(study: Study, agreements: Sequence[Agreement] = ()) -> list[Claim]:
 
 
 def verdict_of(effects: Sequence[Effect]) -> ClaimVerdict:
-    """Agree where every interval lies above zero, disagree where one lies below, and else say that nobody can tell."""
+    """Return agrees if every interval lies above zero, disagrees if one lies below, and cannot tell otherwise."""
     if all(effect.low > 0 for effect in effects):
         return "agrees"
     return "disagrees" if any(effect.high < 0 for effect in effects) else "cannot tell"

@@ -1,4 +1,4 @@
-"""Patch discriminators at several scales. Attribute names are the tensor names of the published checkpoints."""
+"""Define patch discriminators at several scales. Attribute names are the published checkpoints' tensor names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Tells real from generated patches, at one scale."""
+    """Tell real from generated patches, at one scale."""
 
     def __init__(self, common: CommonParams, params: DiscriminatorParams) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ _SILENCE = 10.0  # seconds after which progress is told between two lines of los
 
 
 class TrainingLog:
-    """Averages losses over steps and writes them down."""
+    """Average losses over steps and write them down."""
 
     def __init__(self, folder: Path, step: int, state: dict[str, Any] | None) -> None:
         """Start at a step.

@@ -1,4 +1,4 @@
-"""The losses of the paper (section 3.3, supplementary material), term by term."""
+"""Compute the losses of the paper (section 3.3, supplementary material), term by term."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Reconstruction:
 
 
 class GeneratorLosses(nn.Module):
-    """One pass of detector and generator over a batch, and its losses.
+    """Rebuild a batch with detector and generator, and compute the losses.
 
     It is one module with one forward pass, as DistributedDataParallel needs to average gradients. The perceptual
     network and the discriminator are used, not trained, and therefore not part of it.
@@ -117,7 +117,7 @@ class GeneratorLosses(nn.Module):
 
 
 class DiscriminatorLosses(nn.Module):
-    """One pass of the discriminators over real and generated images."""
+    """Judge real and generated images by the discriminators, and compute the losses."""
 
     def __init__(self, discriminator: MultiScaleDiscriminator, config: Config) -> None:
         super().__init__()

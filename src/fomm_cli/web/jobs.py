@@ -126,7 +126,7 @@ class Job:
 
 
 class JobQueue:
-    """Runs jobs in the order in which they were added."""
+    """Run jobs in the order in which they were added."""
 
     def __init__(self, worker: Worker, limits: Limits, named: Callable[[str], str]) -> None:
         """Compute in `worker`, which nobody else uses; `named` puts names for paths in messages."""

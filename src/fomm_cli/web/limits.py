@@ -9,7 +9,7 @@ UPLOAD_PATH = "/api/files"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client may ask for.
+    """The limits of what one client may ask for.
 
     Attributes:
         upload_bytes: of one uploaded file.

@@ -1,4 +1,4 @@
-"""The live socket: camera frames in, animated frames out, in the same order."""
+"""Serve live sessions by WebSocket: camera frames in, animated frames out, in the same order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TRY_LATER, _WRONG, _BROKEN = 1013, 1008, 1011
 
 
 class LiveSockets:
-    """Serves live sessions, as many at a time as the limits allow."""
+    """Serve live sessions, as many at a time as the limits allow."""
 
     def __init__(self, folder: Path, limits: Limits, find: Callable[[str], Path]) -> None:
         """Take the folder of the server, its limits, and what finds the file of an id.

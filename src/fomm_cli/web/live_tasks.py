@@ -1,4 +1,4 @@
-"""What the child process of a live session does: it keeps the session between frames."""
+"""Run a live session in its child process, which keeps the session between frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of the local server: the page and its API."""
+"""Route the requests of the local server: the page and its API."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def answering(handler: Handler) -> Handler:
 
 
 class Api:
-    """One method for each route; each takes a request and returns its answer."""
+    """Answer requests, with one method for each route."""
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio

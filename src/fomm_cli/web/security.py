@@ -37,7 +37,7 @@ _POLICY = {
 
 @dataclass(frozen=True)
 class Access:
-    """Who may use the server.
+    """The secret and the names that let a client use the server.
 
     Attributes:
         host: the address that the server listens on.
@@ -83,7 +83,7 @@ class Access:
 
 
 class Guard:
-    """Middleware that lets only requests pass that carry the token, name this server and keep the limits.
+    """Let only requests pass that carry the token, name this server and keep the limits (ASGI middleware).
 
     It stands before every route, so a new route cannot forget it. The token is taken from the query (``?token=``),
     from the header ``Authorization: Bearer``, or, so that modules and style sheets can refer to one another, from the
@@ -162,7 +162,7 @@ class BodyError(Exception):
 
 
 class _Body:
-    """Passes on the parts of a request body as long as it keeps the limits of size and time."""
+    """Pass on the parts of a request body as long as it keeps the limits of size and time."""
 
     def __init__(self, receive: Receive, limits: Limits, most_bytes: int) -> None:
         self._receive = receive

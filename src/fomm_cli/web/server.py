@@ -1,4 +1,4 @@
-"""The local server of `fomm web`: it listens, prints its address, serves, and leaves nothing behind."""
+"""Run the local server of `fomm web`: listen, print the address, serve, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def _unexpected(_request: Request, error: Exception) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """Ends all work first when it is told to end, so that streams and sockets do not keep it."""
+    """End all work first when the server is told to end, so that streams and sockets do not hold it up."""
 
     def __init__(self, config: uvicorn.Config, studio: Studio) -> None:
         super().__init__(config)
@@ -107,7 +107,7 @@ def _server(job: WebJob, access: Access, folder: Path, limits: Limits) -> _Serve
     studio = Studio(folder, limits, access.token)
 
     class Patient(H11Protocol):
-        """Drops connections that send no complete request for some time."""
+        """Drop connections that send no complete request for some time."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)

@@ -1,4 +1,4 @@
-"""What the routes of the local server work with: files, jobs, and the processes that compute."""
+"""Hold what the routes of the local server work with: files, jobs, and the processes that compute."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class StoppedError(Exception):
 
 
 class Worker:
-    """Runs tasks in a child process, one at a time; the process starts with the first and ends when it idles.
+    """Run tasks in a child process, one at a time; the process starts with the first and ends when it idles.
 
     `run` blocks and belongs into a thread; `stop` may be called from any other thread at any time.
     """
@@ -131,7 +131,7 @@ def _serve(connection: Connection, folder: Path) -> None:
 
 
 class _Channel:
-    """Sends messages to the server from any thread."""
+    """Send messages to the server from any thread."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -150,7 +150,7 @@ def _answer(task: Task, arguments: dict[str, Any], progress: Progress) -> tuple[
 
 
 class _Reporter:
-    """Sends progress now and then, and the last of every stage."""
+    """Send progress now and then, and the last of every stage."""
 
     def __init__(self, channel: _Channel) -> None:
         self._channel = channel
@@ -165,7 +165,7 @@ class _Reporter:
 
 
 class _Notes(logging.Handler):
-    """Sends what the package logs to the server."""
+    """Send what the package logs to the server."""
 
     def __init__(self, channel: _Channel) -> None:
         super().__init__(logging.INFO)

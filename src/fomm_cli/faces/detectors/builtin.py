@@ -30,7 +30,7 @@ def suits(*, landmarks: bool) -> bool:
 
 
 class Detector:
-    """Local binary patterns; a find counts if the mirrored image shows it too."""
+    """Detect faces by a cascade of local binary patterns; a face counts if it is found in the mirrored image, too."""
 
     name = "builtin"
 

@@ -1,4 +1,4 @@
-"""One video file through FFmpeg: opening, probing, and every frame that can be decoded."""
+"""Open and probe a video file through FFmpeg, and decode every frame that can be decoded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Decode: TypeAlias = "Callable[[VideoPacket], list[av.VideoFrame]]"
 
 @dataclass
 class Damage:
-    """What went wrong while a source was read."""
+    """The damage that was met while a source was read."""
 
     unreadable: int = 0
     incomplete: bool = False
@@ -45,7 +45,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Probe:
-    """What the first packets of a video tell.
+    """The facts that the first packets of a video tell.
 
     Attributes:
         frame: the first that can be decoded.

@@ -17,7 +17,7 @@ _DETAIL = 2  # times the wanted size, to which large frames may be reduced
 
 @dataclass(frozen=True)
 class Moment:
-    """When a frame is shown.
+    """The time at which a frame is shown.
 
     Attributes:
         time: seconds since the first kept frame.
@@ -41,7 +41,7 @@ class Frame(Moment):
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What is needed of every frame of a video.
+    """The part and size that are needed of every frame of a video.
 
     Attributes:
         region: the part, in pixels of the upright frame; None for all of it.

@@ -1,4 +1,4 @@
-"""Frames kept exactly, in half the space: FFV1 in Matroska."""
+"""Keep frames exactly, in half the space: FFV1 in Matroska."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_lossless(path: Path, size: tuple[int, int], frames: Iterable[np.ndarra
 
 
 def read_lossless(path: Path) -> Iterator[np.ndarray]:
-    """The frames again, uint8 (height, width, 3) RGB, or (height, width, 4) RGBA.
+    """Yield the frames, uint8 (height, width, 3) RGB, or (height, width, 4) RGBA.
 
     Raises:
         FommError: the file is damaged.

@@ -28,7 +28,7 @@ Turn = tuple[float, float, float, float]
 
 
 class Converter:
-    """Converts frames by the colour matrix and range the stream declares, and turns them by its display matrix."""
+    """Convert frames by the colour matrix and range the stream declares, and turn them by its display matrix."""
 
     def __init__(self, turn: Turn, excerpt: Excerpt = WHOLE, *, over_white: bool = True) -> None:
         """Take what is the same for all frames.

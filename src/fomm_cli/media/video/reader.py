@@ -1,4 +1,4 @@
-"""Frames of a driving video, folder or image, one at a time, with their exact times."""
+"""Read the frames of a driving video, folder or image, one at a time, with their exact times."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _START_PRECISION = 1_000_000  # seconds given as float are meant to the microsec
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What is known of a clip before its frames are read.
+    """The facts about a clip that are known before its frames are read.
 
     Attributes:
         width: of the upright image, in pixels.
@@ -65,7 +65,7 @@ class Shot:
 
 
 class Source(Protocol):
-    """Where the frames of a clip come from.
+    """A source of the frames of a clip.
 
     Attributes:
         info: of the whole source.
@@ -90,7 +90,7 @@ class Range:
 
     @classmethod
     def between(cls, start: float, end: float | None, max_frames: int | None) -> Range:
-        """The range between two times as people give them."""
+        """Return the range between two times as people give them."""
         return cls(_seconds(start), None if end is None else _seconds(end), max_frames)
 
     def expected(self, info: ClipInfo) -> int | None:

@@ -1,4 +1,4 @@
-"""Animated WebP: its frames read with the times they are shown at, and written one at a time in constant memory.
+"""Read animated WebP with the times of its frames, and write it frame by frame in constant memory.
 
 Pillow and FFmpeg keep an animation in memory until it is complete, and few versions of FFmpeg read one. So its chunks
 are read and written here, as https://developers.google.com/speed/webp/docs/riff_container has them, and Pillow codes
@@ -146,7 +146,7 @@ class _Waiting(NamedTuple):
 
 
 class WebpEncoder:
-    """Writes an endlessly repeating animation, one frame at a time.
+    """Write an endlessly repeating animation, one frame at a time.
 
     Of each frame the rectangle is stored that has changed; in an opaque one, the blocks of it that have changed.
     """

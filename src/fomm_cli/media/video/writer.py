@@ -1,4 +1,4 @@
-"""Writing rendered frames as a video, an animated GIF or numbered images, with their exact times."""
+"""Write animated frames as a video, an animated GIF or WebP, or numbered images, with their exact times."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PRORES_CRF = 16  # at which it has so many
 
 
 class FrameWriter(Protocol):
-    """Takes frames in order of time; leaving the ``with`` block normally completes the file.
+    """Write frames in order of time; leaving the ``with`` block normally completes the file.
 
     After an exception in the block the file is left incomplete, for the caller to remove.
     """
@@ -117,7 +117,7 @@ def unwritable(target: Path) -> InputError:
 
 
 class _Writer:
-    """The ``with`` block and the order of calls, common to all writers."""
+    """Check the order of calls and serve the ``with`` block, for all writers."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -154,7 +154,7 @@ class _Writer:
 
 
 class ImageWriter(_Writer):
-    """Numbered images, from 0; their times are given up."""
+    """Write numbered images, from 0, without their times."""
 
     def __init__(self, pattern: Path, metadata: dict[str, str]) -> None:
         super().__init__(pattern)
@@ -168,7 +168,7 @@ class ImageWriter(_Writer):
 
 
 class VideoWriter(_Writer):
-    """H.264 in MP4 or MOV, VP9 in WebM; ProRes 4444 in MOV for frames with an alpha channel."""
+    """Write H.264 in MP4 or MOV, VP9 in WebM; ProRes 4444 in MOV for frames with an alpha channel."""
 
     def __init__(
         self,
@@ -249,7 +249,7 @@ class VideoWriter(_Writer):
 
 
 class GifWriter(_Writer):
-    """An endlessly repeating GIF with a palette of its own for every frame."""
+    """Write an endlessly repeating GIF with a palette of its own for every frame."""
 
     def __init__(
         self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], *, alpha: bool = False
@@ -300,7 +300,7 @@ class GifWriter(_Writer):
 
 
 class WebpWriter(_Writer):
-    """An endlessly repeating animated WebP."""
+    """Write an endlessly repeating animated WebP."""
 
     def __init__(
         self, target: Path, size: tuple[int, int], rate: Fraction, metadata: dict[str, str], crf: int | None
