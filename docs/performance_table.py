@@ -23,13 +23,13 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"
 
 
 def bench(*options: str) -> str:
-    """The table of one run."""
+    """Return the table of one run."""
     command = [sys.executable, "-m", "fomm_cli", "bench", *options, *sys.argv[1:]]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - our own
 
 
 def machine() -> str:
-    """The processor in words."""
+    """Return the name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     model = re.search(r"model name\s*: (.*)", text)

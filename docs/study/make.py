@@ -33,7 +33,7 @@ FRAMES = 20  # of each driving video
 
 
 def portraits(folder: Path) -> list[Path]:
-    """The two portraits as files."""
+    """Write the two portraits as files."""
     from matplotlib import cbook
 
     with cbook.get_sample_data("grace_hopper.jpg") as file:

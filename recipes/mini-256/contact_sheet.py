@@ -51,7 +51,7 @@ def main(folder: Path, checkpoint: Path, target: Path) -> None:
 
 
 def hopper() -> np.ndarray:
-    """Grace Hopper, in the public domain, uint8 (H, W, 3)."""
+    """Return the portrait of Grace Hopper, in the public domain, uint8 (H, W, 3)."""
     return np.asarray(Image.open(str(get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB"))
 
 
@@ -60,13 +60,13 @@ def _images(folder: Path) -> list[np.ndarray]:
 
 
 def head(image: np.ndarray, detector: FaceDetector) -> np.ndarray:
-    """The largest face as the model wants it, uint8 (256, 256, 3)."""
+    """Crop the largest face as the model expects it, uint8 (256, 256, 3)."""
     region = Region.square_around(head_square(detector.detect(image)[0].box))
     return fit_frame(region_of(image, region), (SIDE, SIDE), "stretch")
 
 
 def _expressive(folder: Path, detector: FaceDetector, count: int) -> list[tuple[list[np.ndarray], list[Face]]]:
-    """The clips that move the most, one a person, each up to where its movement is largest, from its calmest frame."""
+    """Choose the clips that move the most, one a person, from the calmest frame to the largest movement."""
     found = []
     for path in find_videos(folder):
         frames = [fit_frame(frame.image, (SIDE, SIDE), "stretch") for frame in open_clip(path).frames()][:150:3]
@@ -84,7 +84,7 @@ def _expressive(folder: Path, detector: FaceDetector, count: int) -> list[tuple[
 
 
 def _expression(face: Face) -> tuple[float, float, float]:
-    """Mouth and eyes from 0 to 1, head from -1 to 1."""
+    """Return the opening of mouth and eyes, 0 to 1, and the turn of the head, -1 to 1."""
     shapes, pose = face.blendshapes or {}, face.pose or Pose(0, 0, 0)
     return shapes["jawOpen"], (shapes["eyeBlinkLeft"] + shapes["eyeBlinkRight"]) / 2, pose.yaw / 45
 

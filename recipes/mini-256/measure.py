@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def samples(faces: Faces, people: int | None) -> list[Sample]:
-    """Choose the frames: of one clip of each held-out person, those that move the most count for sure."""
+    """Choose frames from one clip of each held-out person; those that move the most are always among them."""
     chosen = []
     test = faces.of("test")
     for person in np.unique(faces.identities[test])[:people]:
@@ -93,7 +93,7 @@ def samples(faces: Faces, people: int | None) -> list[Sample]:
 
 
 def copied(faces: Faces, chosen: list[Sample]) -> np.ndarray:
-    """The sources, in place of results."""
+    """Return the sources in place of results."""
     return np.stack([faces.frames[sample.source] for sample in chosen])
 
 
@@ -141,7 +141,7 @@ def measure(faces: Faces, chosen: list[Sample], results: np.ndarray, perceptual:
 
 
 def _slopes(changes: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """How changes since the source follow the true ones: slopes through zero, and correlations."""
+    """Compare changes since the source with the true ones: slopes through zero, and correlations."""
     figures = {}
     for name in ("lids", "jaw"):
         index = EXPRESSION.index(name)
@@ -151,7 +151,7 @@ def _slopes(changes: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 
 def fit_through_zero(ours: np.ndarray, true: np.ndarray) -> tuple[float, float]:
-    """The slope of a line through zero, and the correlation; zero where ours never change."""
+    """Fit a line through zero; returns its slope and the correlation, zero where ours never change."""
     slope = float(ours @ true / (true @ true))
     return slope, float(np.corrcoef(ours, true)[0, 1]) if ours.std() > 0 else 0.0
 
@@ -164,7 +164,7 @@ def _found(detector: FaceDetector, result: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _pixels(landmarks: Tensor) -> np.ndarray:
-    """Landmarks in [-1, 1] as MediaPipe counts pixels."""
+    """Convert landmarks in [-1, 1] to pixels as MediaPipe counts them."""
     return ((landmarks + 1) * 255 / 2 + 0.5).numpy()
 
 
@@ -188,7 +188,7 @@ def _compared(faces: Faces, sample: Sample, result: np.ndarray, perceptual: Perc
 
 @torch.inference_mode()
 def _feature_distance(perceptual: PerceptualNetwork, ours: np.ndarray, true: np.ndarray) -> float:
-    """The mean over blocks of the distance of features, as a share of their size, at 64 x 64 pixels."""
+    """Return the distance of features relative to their size at 64 x 64 pixels, a mean over blocks."""
     both = torch.from_numpy(np.stack((ours, true))).permute(0, 3, 1, 2)
     features = perceptual(F.interpolate(both, size=(64, 64), mode="bilinear", align_corners=False))
     shares = [(block[0] - block[1]).abs().mean() / block[1].abs().mean() for block in features]
@@ -196,13 +196,13 @@ def _feature_distance(perceptual: PerceptualNetwork, ours: np.ndarray, true: np.
 
 
 def _energy(image: np.ndarray) -> float:
-    """Mean squared gradient."""
+    """Return the mean squared gradient."""
     grey = image.mean(2)
     return float(np.square(np.diff(grey, axis=0)).mean() + np.square(np.diff(grey, axis=1)).mean() + 1e-6)
 
 
 def head_box(marks: np.ndarray) -> np.ndarray:
-    """Where the head is: the box of the landmarks, grown; boolean (256, 256)."""
+    """Return a mask of the head, the grown box of the landmarks, boolean (256, 256)."""
     low, high = marks.min(0), marks.max(0)
     centre, half = (low + high) / 2, (high - low) / 2 * np.array(GROWN)
     rows, columns = np.mgrid[:256, :256]
@@ -211,14 +211,14 @@ def head_box(marks: np.ndarray) -> np.ndarray:
 
 
 def _box(marks: np.ndarray) -> tuple[slice, slice]:
-    """The box around landmarks with a margin, as slices of rows and columns."""
+    """Return the box around landmarks with a margin, as slices of rows and columns."""
     margin = MARGIN * np.ptp(marks[:, 0])
     (left, top), (right, bottom) = np.clip((marks.min(0) - margin, marks.max(0) + margin), 0, 256).round().astype(int)
     return slice(top, max(bottom, top + 8)), slice(left, max(right, left + 8))
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
-    """A Markdown table, a row for each figure."""
+    """Return a Markdown table, a row for each figure."""
     lines = ["| | " + " | ".join(Path(name).name for name in figures) + " |", "|-|" + "-|" * len(figures)]
     for name in dict.fromkeys(key for each in figures.values() for key in each):
         lines.append(

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def pairs(faces: Faces, count: int, frames: int) -> list[tuple[int, np.ndarray]]:
-    """Numbers of a portrait and of the frames that drive it."""
+    """Choose portraits, and for each the frames that drive it, by their numbers."""
     stills, test = faces.of("stills"), faces.of("test")
     chosen = []
     for portrait, person in zip(
@@ -109,7 +109,7 @@ def _ratios(marks: np.ndarray) -> np.ndarray:
 
 
 def _has_blob(result: np.ndarray, source: np.ndarray) -> bool:
-    """Whether a connected region is beyond the range of the source's brightness."""
+    """Return whether a connected region is beyond the range of the source's brightness."""
     import cv2
 
     grey, known = (cv2.blur(image.mean(2) / 255, (5, 5)) for image in (result, source))

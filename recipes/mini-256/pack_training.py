@@ -1,4 +1,4 @@
-"""Copy what a training of the small model needs into one folder: clips split by identity, stills, a perceptual network.
+"""Copy the data of a training of the small model into one folder: clips split by identity, stills, features.
 
 python recipes/mini-256/pack_training.py ../shared/faces .faces
 

@@ -1,4 +1,4 @@
-"""Pairs of frames for a training step: those that differ in mouth, lids and pose more often than others."""
+"""Draw pairs of frames for a training step, more often those that differ in mouth, lids and pose."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Batch:
     landmarks: Tensor
 
     def swapped(self) -> Batch:
-        """The driving frame of each frame, in the order of the frames."""
+        """Return the driving frame of each frame, in the order of the frames."""
         order = torch.arange(len(self.images)) ^ 1
         return Batch(self.images[order], self.landmarks[order])
 
 
 class Pairs:
-    """Draws pairs of frames of clips, and portraits with their moved copies."""
+    """Draw pairs of frames of clips, and portraits with their moved copies."""
 
     def __init__(self, faces: Faces, seed: int) -> None:
         self._faces, self.seed = faces, seed
@@ -59,7 +59,7 @@ class Pairs:
         return Batch(images, torch.where(mirrored[:, None, None], landmarks * across, landmarks))
 
     def _partner(self, frame: int) -> int:
-        """Another frame of the same clip, the likelier the more it differs."""
+        """Draw another frame of the same clip, the likelier the more it differs."""
         others = np.flatnonzero(self._faces.clips == self._faces.clips[frame])
         differences = np.abs(self._faces.scaled(others) - self._faces.scaled(np.array([frame])))
         weights = _ALIKE + differences @ np.array([1.5, 1.5, 0.7, 0.7, 0.4])
@@ -98,7 +98,7 @@ def move_faces(images: Tensor, landmarks: Tensor, random: torch.Generator) -> Ba
 
 
 def _face_share(landmarks: Tensor, size: torch.Size) -> Tensor:
-    """How far each pixel moves with the face: 1 in its ellipse, falling to 0 around it, shape (B, 1, H, W)."""
+    """Return how far each pixel moves with the face: 1 in its ellipse, falling to 0 around it, (B, 1, H, W)."""
     low, high = landmarks.amin(1), landmarks.amax(1)
     centre, radius = (low + high) / 2, (high - low) / 2
     axis = torch.linspace(-1, 1, _FACE_PIXELS)

@@ -1,4 +1,4 @@
-"""Go on teaching the keypoint detector where a face's features are, at 256 x 256 pixels.
+"""Train the keypoint detector further on where a face's features are, at 256 x 256 pixels.
 
 python recipes/mini-256/teach_detector.py cache wider.pth.tar detector.pth.tar --minutes 12 \
     --teacher checkpoints/mini-256-training.safetensors
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 @torch.no_grad()
 def wanted_keypoints(faces: Faces, teacher: KPDetector) -> KeyPoints:
-    """What the detector is told of every frame: by the landmarks, and the loose keypoints by the teacher."""
+    """Return the wanted keypoints of every frame: from the landmarks, and the loose ones from the teacher."""
     value, jacobian = targets(faces.landmarks)
     teacher.eval()
     parts = np.array_split(np.arange(len(value)), max(1, len(value) // 64))
@@ -106,7 +106,7 @@ def report(detector: KPDetector, faces: Faces, wanted: KeyPoints, chosen: np.nda
 
 
 def _heights(found: KeyPoints, told: KeyPoints, which: slice, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far heights in Jacobians depart from their mean in the clip: by the detector, and in truth."""
+    """Return how far heights in Jacobians depart from their mean in the clip: detected, and true."""
     numbers = np.unique(clips, return_inverse=True)[1]
     both = []
     for points in (found, told):
@@ -117,7 +117,7 @@ def _heights(found: KeyPoints, told: KeyPoints, which: slice, clips: np.ndarray)
 
 
 def _fit(found: np.ndarray, true: np.ndarray) -> tuple[float, float]:
-    """The slope through zero, and the correlation."""
+    """Return the slope through zero, and the correlation."""
     return float(found @ true / (true @ true)), float(np.corrcoef(found, true)[0, 1])
 
 

@@ -164,12 +164,12 @@ class Data:
     held_out: np.ndarray
 
     def images(self, chosen: np.ndarray) -> Tensor:
-        """RGB in [0, 1], shape (B, 3, 128, 128)."""
+        """Read frames as RGB in [0, 1], shape (B, 3, 128, 128)."""
         return torch.from_numpy(self.frames[chosen]).permute(0, 3, 1, 2).float() / 255
 
 
 def opened_data(cache: Path) -> Data:
-    """What `collect` kept."""
+    """Open what `collect` kept."""
     with np.load(cache) as stored:
         return Data(stored["frames"], torch.from_numpy(stored["landmarks"]), stored["clips"], stored["held_out"])
 
@@ -202,7 +202,7 @@ def _some_frames(path: Path) -> list[np.ndarray]:
 
 
 def targets(marks: Tensor) -> tuple[Tensor, Tensor]:
-    """Keypoints (N, K, 2) and Jacobians (N, K, 2, 2) out of landmarks (N, 478, 2), the loose ones last."""
+    """Compute keypoints (N, K, 2) and Jacobians (N, K, 2, 2) from landmarks (N, 478, 2), the loose ones last."""
     mean = marks.mean(0)  # (478, 2): the reference frame of the Jacobians
     face = sorted({mark for feature in FEATURES for mark in feature.shape})
     far, far_mean = _centred(marks, face), _centred(mean[None], face)
@@ -225,7 +225,7 @@ def targets(marks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def expressions(marks: Tensor) -> Tensor:
-    """How far eyes and mouths are from half open, in standard deviations, for landmarks (N, 478, 2): (N,)."""
+    """Return how far eyes and mouths are from half open, in standard deviations; (N, 478, 2) to (N,)."""
     size = (marks[:, 10] - marks[:, 152]).norm(dim=-1)
     gaps = [(marks[:, upper] - marks[:, lower]).norm(dim=-1) / size for upper, lower in (*EYE_GAPS, MOUTH_GAP)]
     eyes, mouth = (gaps[0] + gaps[1]) / 2, gaps[2]
@@ -256,7 +256,7 @@ def teach_keypoints(detector: KPDetector, data: Data, minutes: float) -> None:
 
 
 def misplaced(found: KeyPoints, wanted: KeyPoints, *, guidance: float) -> Tensor:
-    """What is wrong with keypoints, B of either.
+    """Return the error of keypoints, B of either.
 
     Args:
         found: by the detector.
@@ -324,7 +324,7 @@ def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
 
 
 def _unsteady(found: KeyPoints, moved: KeyPoints) -> Tensor:
-    """How far the loose keypoints do not move with the image (equivariance, eq. 9 and 10 of the paper)."""
+    """Return how far loose keypoints fail to move with the image (equivariance, eq. 9 and 10 of the paper)."""
     loose = slice(len(FEATURES), None)
     off = (found.value - moved.value)[:, loose].abs().mean()
     bent = (found.jacobian - moved.jacobian)[:, loose].abs().mean()
@@ -332,13 +332,13 @@ def _unsteady(found: KeyPoints, moved: KeyPoints) -> Tensor:
 
 
 def _flow(network: DenseMotionNetwork, source: Tensor, kp_source: KeyPoints, kp_driving: KeyPoints) -> Tensor:
-    """The flow (B, 2, h, w) from driving frames to sources (B, 3, H, W)."""
+    """Estimate the flow (B, 2, h, w) from driving frames to sources (B, 3, H, W)."""
     return network(network.down(source), kp_source, kp_driving).deformation.permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
 class _FlowErrors:
-    """What a flow does wrong.
+    """The errors of a flow.
 
     Attributes:
         landmarks: how far it leads past the landmarks of the source.
@@ -380,7 +380,7 @@ def flow_errors(flow: Tensor, images: Tensor, marks: Tensor) -> _FlowErrors:
 
 
 def _emphasis(like: Tensor) -> Tensor:
-    """What each landmark counts: eyes and lips as much as all the rest."""
+    """Return the weight of each landmark: eyes and lips count as much as all the rest."""
     weight = torch.ones_like(like)
     weight[sorted({mark for group in (*EYES, *IRISES, UPPER_LIP, LOWER_LIP, *CORNERS) for mark in group})] = 5
     return weight / weight.mean()
@@ -388,7 +388,7 @@ def _emphasis(like: Tensor) -> Tensor:
 
 @torch.no_grad()
 def report_motion(networks: Networks, data: Data, pairs: Pairs, step: int, seconds: float) -> None:
-    """Say how well the flow finds what moved in pairs of frames."""
+    """Log how well the flow finds what moved in pairs of frames."""
     both = np.concatenate(pairs)
     images, marks = data.images(both), data.landmarks[both]
     found = KeyPoints.joined([networks.kp_detector(part) for part in images.split(32)])
@@ -411,7 +411,7 @@ def report_motion(networks: Networks, data: Data, pairs: Pairs, step: int, secon
 
 
 class Partners:
-    """Finds another frame of the same clip; a still is its own."""
+    """Find another frame of the same clip; a still is its own partner."""
 
     def __init__(self, data: Data) -> None:
         self.seen = np.flatnonzero(~data.held_out)
@@ -420,13 +420,13 @@ class Partners:
         self._first, self._length = np.repeat(first, length), np.repeat(length, length)
 
     def pairs(self, chosen: np.ndarray, random: torch.Generator) -> Pairs:
-        """Frames by their numbers, and a partner for each."""
+        """Read frames by their numbers, and a partner for each."""
         shares = torch.rand(len(chosen), generator=random).numpy()
         return chosen, self._first[chosen] + (shares * self._length[chosen]).astype(int)
 
 
 def steps(optimizer: torch.optim.Optimizer, rate: float, minutes: float) -> Iterator[tuple[int, float, float]]:
-    """Numbers of steps, seconds and share of the time until it is up; the learning rate warms up and fades."""
+    """Yield the number of the step, seconds and ratio of the time; the learning rate warms up and fades."""
     began, step = time.monotonic(), 0
     while (seconds := _agreed(time.monotonic() - began)) < 60 * minutes:
         step += 1
@@ -437,7 +437,7 @@ def steps(optimizer: torch.optim.Optimizer, rate: float, minutes: float) -> Iter
 
 
 def _agreed(seconds: float) -> float:
-    """The time by the clock of the first process."""
+    """Return the time by the clock of the first process."""
     if not dist.is_initialized():
         return seconds
     shared = torch.tensor(seconds)
@@ -446,7 +446,7 @@ def _agreed(seconds: float) -> float:
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, limit: float) -> None:
-    """A step down the gradient, averaged over all processes, its norm limited."""
+    """Step down the gradient, averaged over all processes, its norm limited."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
@@ -469,11 +469,11 @@ class Move:
     shift: Tensor
 
     def points(self, points: Tensor) -> Tensor:
-        """Where points (B, N, 2) go."""
+        """Map points (B, N, 2)."""
         return points @ self.linear.mT + self.shift[:, None]
 
     def keypoints(self, points: KeyPoints) -> KeyPoints:
-        """Where keypoints go."""
+        """Map keypoints."""
         return KeyPoints(self.points(points.value), self.linear[:, None] @ points.jacobian)
 
 

@@ -113,7 +113,7 @@ def _loss(networks: Networks, perceptual: PerceptualNetwork, images: Tensor, mar
 
 
 def _interest(marks: Tensor, like: Tensor) -> Tensor:
-    """What each pixel counts, (B, 1, H, W): those of eyes and mouth five times."""
+    """Return the weight of each pixel, (B, 1, H, W): eyes and mouth count five times."""
     places = gaussian_heatmaps(marks[:, list(LOOKED_AT)], like.shape[2], like.shape[3], variance=0.006)
     return 1 + 4 * places.amax(1, keepdim=True)
 

@@ -1,4 +1,4 @@
-"""Train the bundled model further for a fixed time, measure it beside the weights before, and pack it, in one command.
+"""Train the bundled model further for a fixed time, compare it with the weights before, and pack it.
 
 python recipes/mini-256/train_everything.py .faces work --minutes 25 --device cuda --pairs 32
 

@@ -1,4 +1,4 @@
-"""The training data that collect.py wrote, and how frames are drawn from it."""
+"""Read the training data that collect.py wrote."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Faces:
             )
 
     def of(self, part: str) -> np.ndarray:
-        """Numbers of the frames of one of `collect.PARTS`."""
+        """Return the numbers of the frames of one of `collect.PARTS`."""
         return np.flatnonzero(self.parts == PARTS.index(part))
 
     def images(self, chosen: np.ndarray) -> Tensor:
@@ -63,5 +63,5 @@ class Faces:
         return torch.from_numpy((0.3 + unusual) / np.sqrt(counts[people]))
 
     def scaled(self, chosen: np.ndarray) -> np.ndarray:
-        """Expressions (B, 5) in units in which differences compare."""
+        """Scale expressions (B, 5) so that their differences are comparable."""
         return self.expressions[chosen] / np.array([_DEVIATION[name] for name in EXPRESSION])

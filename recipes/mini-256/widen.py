@@ -1,4 +1,4 @@
-r"""Write a checkpoint for a config that has layers more than the weights at hand, so that it computes nearly the same.
+r"""Write a checkpoint for a config with more layers than the weights at hand; it computes nearly the same.
 
 python recipes/mini-256/widen.py checkpoints/mini-256-training.safetensors \
     recipes/mini-256/second-round.yaml wider.pth.tar

@@ -1,4 +1,4 @@
-"""Parts of frames that a training step decodes: mouths, eyes, or anything."""
+"""Choose and decode the parts of frames that a training step needs: mouths, eyes, or any place."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def place(kind: Kind, landmarks: Tensor, side: int, random: torch.Generator) -> 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What all windows of a batch of frames share.
+    """The maps that all windows of a batch of frames share.
 
     Attributes:
         source: the encoded sources.

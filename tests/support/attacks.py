@@ -1,4 +1,4 @@
-"""What happens to a video on its way: encoders, players and people, on frames (N, H, W, 3)."""
+"""Do to frames (N, H, W, 3) what encoders, players and people do to a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small inputs for batches: the parity pictures as files, and the smallest model."""
+"""Make small inputs for batches: the parity images as files, and the smallest model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODEL = [*WEIGHTS, "--precision", "fp32"]
 
 
 def make_sources(folder: Path, count: int) -> Path:
-    """`count` different pictures p00.png, p01.png, ..."""
+    """Write `count` different images p00.png, p01.png, ..."""
     folder.mkdir(parents=True)
     source = np.load(PARITY / "inputs.npz")["source"]
     for index in range(count):
@@ -27,7 +27,7 @@ def make_sources(folder: Path, count: int) -> Path:
 
 
 def make_driving(folder: Path, count: int = 4) -> Path:
-    """A folder of `count` frames that move to and fro."""
+    """Write a folder of `count` frames that move to and fro."""
     folder.mkdir(parents=True)
     frames = np.load(PARITY / "inputs.npz")["driving"]
     for index in range(count):
@@ -52,7 +52,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 
 def results_in(folder: Path) -> dict[str, bytes]:
-    """The results in a folder by name, without report and journal."""
+    """Return the results in a folder by name, without report and journal."""
     return {
         path.name: path.read_bytes()
         for path in folder.iterdir()
@@ -61,6 +61,6 @@ def results_in(folder: Path) -> dict[str, bytes]:
 
 
 def assert_no_debris(folder: Path) -> None:
-    """Nothing is left that only a run in progress needs."""
+    """Assert that nothing is left that only a run in progress needs."""
     assert list((folder / ".fomm" / "runs").iterdir()) == []
     assert not any(path.name.startswith(".") for path in folder.iterdir() if path.name != ".fomm")

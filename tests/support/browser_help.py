@@ -1,4 +1,4 @@
-"""A real Chromium with a camera that plays a file, and what tests look at through it."""
+"""Run a real Chromium with a camera that plays a file, and look at pages in it."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _check(name: str, folder: Path, python: str | None, passed: list[str]) -> in
 
 
 def _direct(requirements: Path) -> str:
-    """The lines of a compiled list that the project itself asks for, each followed by comments that say why."""
+    """Return the lines of a compiled list that the project itself asks for, each with the comments that say why."""
     blocks = re.split(r"\n(?=\w)", requirements.read_text(encoding="utf-8"))
     return "\n".join(block.partition("\n")[0] for block in blocks if "fomm (pyproject.toml)" in block)
 

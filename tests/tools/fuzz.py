@@ -65,7 +65,7 @@ def _kinds(names: list[str]) -> list[Kind]:
 
 
 def _count(kind: Kind, kinds: list[Kind], cases: int) -> int:
-    """The share of a kind, at least one case."""
+    """Return the number of cases of a kind, at least one."""
     return max(1, round(cases * kind.weight / sum(each.weight for each in kinds)))
 
 

@@ -1,4 +1,4 @@
-"""Everything that needs a GPU, in one command of at most ten minutes.
+"""Run everything that needs a GPU, in one command of at most ten minutes.
 
     python tests/tools/gpu_day.py [--device cuda] [--minutes 10] [--output gpu-day.md]
 
@@ -70,7 +70,7 @@ class Report:
 
     @property
     def left(self) -> float:
-        """Seconds until the time is up."""
+        """Return the seconds until the time is up."""
         return self.deadline - time.monotonic()
 
 

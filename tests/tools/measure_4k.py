@@ -1,4 +1,4 @@
-"""Measure what large videos and pictures cost: python tests/tools/measure_4k.py [FRAMES]
+"""Measure what large videos and images cost: python tests/tools/measure_4k.py [FRAMES]
 
 Prints the frames per second that a synthetic 3840x2160 H.264 video (7 MB a second) is decoded, cropped and resized at,
 without networks, and what a frame pasted back into a picture of 4096x4096 takes. Leave the machine alone meanwhile.
@@ -45,7 +45,7 @@ def blurred_noise(height: int, width: int) -> np.ndarray:
 
 
 def write_video(path: Path, frames: int) -> None:
-    """Write a camera's pan over a picture as H.264, 60 frames a second."""
+    """Write a camera's pan over an image as H.264, 60 frames a second."""
     picture = blurred_noise(2400, 4000)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=60, options={"preset": "superfast", "crf": "24"})

@@ -102,7 +102,7 @@ def _noise(mode: str, side: int) -> Image.Image:
 
 
 def peak_mb(path: Path, *, animate: bool) -> int:
-    """Peak memory, in MB, of a process that reads or animates an image."""
+    """Return the peak memory, in MB, of a process that reads or animates an image."""
     command = [sys.executable, "-c", (ANIMATE if animate else READ) + PEAK, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     if done.returncode:

@@ -28,7 +28,7 @@ sys.exit(code)
 
 
 def peak_mb(frames: int, folder: Path) -> int:
-    """Peak memory, in MB, of a process that animates a 640x360 video of so many frames."""
+    """Return the peak memory, in MB, of a process that animates a 640x360 video of so many frames."""
     driving = folder / f"{frames}.mp4"
     make = ["-f", "lavfi", "-i", f"testsrc=size=640x360:rate=25:duration={frames / 25}", "-preset", "ultrafast"]
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *make, str(driving)], check=True)

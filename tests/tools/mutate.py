@@ -72,14 +72,14 @@ def main() -> int:
 
 
 def _tests_of(path: Path) -> list[str]:
-    """The tests of the module, or else those of its room."""
+    """Return the tests of the module, or else those of its room."""
     room = REPOSITORY / "tests" / path.relative_to(SOURCE / "fomm_cli").parent
     own = room / f"test_{path.stem}.py"
     return [str(own if own.exists() else room)]
 
 
 def _tried(path: Path, tests: list[str], dice: random.Random, count: int) -> Iterator[tuple[Mutant, bool]]:
-    """Each mutant, and whether the tests passed with it."""
+    """Yield each mutant, and whether the tests passed with it."""
     original = path.read_bytes()
     mutants = sorted(_mutants(original), key=lambda mutant: mutant.start)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -97,7 +97,7 @@ def _tried(path: Path, tests: list[str], dice: random.Random, count: int) -> Ite
 
 
 def _pass(tests: list[str], source: Path, limit: float | None) -> bool:
-    """Whether the tests pass with this copy of the package."""
+    """Return whether the tests pass with this copy of the package."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
@@ -110,7 +110,7 @@ def _pass(tests: list[str], source: Path, limit: float | None) -> bool:
 
 
 def _mutants(source: bytes) -> Iterator[Mutant]:
-    """All single changes of a file."""
+    """Yield all single changes of a file."""
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -152,7 +152,7 @@ def _mutants(source: bytes) -> Iterator[Mutant]:
 
 
 def _computing(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that compute something: no annotations, no decorators, no texts with values in them."""
+    """Yield the nodes that compute something: no annotations, no decorators, no texts with values in them."""
     for name, value in ast.iter_fields(tree):
         if name in ("annotation", "returns", "decorator_list"):
             continue

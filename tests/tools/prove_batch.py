@@ -25,7 +25,7 @@ def say(text: str) -> None:
 
 
 def kills(folder: Path) -> None:
-    """36 results and 4 reasons, whatever happens on the way, and nothing is made twice."""
+    """Check that 36 results and 4 reasons come out whatever happens on the way, and that nothing is made twice."""
     faces = make_sources(folder / "faces", 18)
     for name in ("broken0.png", "broken1.png"):  # with two driving videos: four broken pairs
         (faces / name).write_bytes(b"\x89PNG\r\n\x1a\nno picture")
@@ -62,7 +62,7 @@ def unchanged(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 
 
 def speed(folder: Path) -> None:
-    """With the model and the driving video of the package."""
+    """Compare a batch with single runs, with the model and the driving video of the package."""
     faces = make_sources(folder / "faces", 10)
     from fomm_cli.models.bundled import sample
 

@@ -1,4 +1,4 @@
-"""Prove what cropping is for, by hand, with a trained model: any picture animates as its well cropped portrait.
+"""Prove what cropping is for, by hand, with a trained model: any image animates as its well cropped portrait.
 
 PYTHONPATH=tests python tests/tools/prove_crop.py --checkpoint vox [--config vox-256] [--frames 12] [clip.mp4 ...]
 
@@ -45,7 +45,7 @@ def default_clips() -> list[Path]:
 
 
 def read(clip: Path, count: int, backend: str) -> tuple[np.ndarray, Face] | None:
-    """Every second frame of a clip of 256x256, and the face in the first one."""
+    """Read every second frame of a clip of 256x256, and find the face in the first one."""
     frames = np.stack([frame.image for frame in islice(open_clip(clip).frames(), 0, 2 * count, 2)])
     if frames.shape[1:] != (256, 256, 3):
         raise SystemExit(f"{clip} is not 256x256")
@@ -69,7 +69,7 @@ class Prover:
         return load_frames(result)
 
     def prove(self, name: str, frames: np.ndarray, face: Face) -> dict[str, tuple[float, float]]:
-        """What each scene loses in dB, cropped and uncropped."""
+        """Print what each scene loses in dB, cropped and uncropped."""
         folder = self._folder / name
         folder.mkdir()
         driving = save_frames(folder / "driving", frames)

@@ -1,4 +1,4 @@
-"""The model and the media that the cases share."""
+"""Make the model and the media that the cases share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PORTRAIT, MOTION, FACE = "portrait.png", "motion.mp4", "face.png"
 
 
 def portrait() -> np.ndarray:
-    """A face, uint8 (64, 64, 3)."""
+    """Return a face, uint8 (64, 64, 3)."""
     return np.ascontiguousarray(_inputs("source")[20:276:4, 20:276:4])
 
 
 def moving(count: int = 4) -> np.ndarray:
-    """Frames of another face that moves, uint8 (N, 64, 64, 3)."""
+    """Return frames of another face that moves, uint8 (N, 64, 64, 3)."""
     return np.ascontiguousarray(_inputs("driving")[np.arange(count) % 4, ::4, ::4])
 
 
@@ -32,14 +32,14 @@ def _inputs(name: str) -> np.ndarray:
 
 
 def write_portrait(path: Path) -> None:
-    """A sound picture."""
+    """Write an undamaged image."""
     from PIL import Image
 
     Image.fromarray(portrait()).save(path)
 
 
 def write_face(path: Path) -> None:
-    """A sound picture that is large enough for the face detectors."""
+    """Write an undamaged image that is large enough for the face detectors."""
     from PIL import Image
 
     Image.fromarray(_inputs("source")).save(path)
@@ -48,7 +48,7 @@ def write_face(path: Path) -> None:
 def write_video(
     path: Path, frames: np.ndarray, codec: str = "libx264", pixels: str = "yuv420p", **options: str
 ) -> None:
-    """A sound video without sound."""
+    """Write an undamaged video without audio."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -61,7 +61,7 @@ def write_video(
 
 
 class Originals:
-    """Sound files in a folder, copied into cases and mutated there."""
+    """Undamaged files in a folder, copied into cases and mutated there."""
 
     def __init__(self, folder: Path) -> None:
         """Hold the files of this folder."""

@@ -1,4 +1,4 @@
-"""Damaged pictures and videos, and sound ones of hostile sizes."""
+"""Make damaged images and videos, and valid ones of hostile sizes."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def _written(originals: Path, write: Callable[[Path], None]) -> tuple[Originals,
 
 
 class Images:
-    """Pictures in every format, as source, as driving video, and for the commands that look at them."""
+    """Images in every format, as source, as driving video, and for the commands that read them."""
 
     name = "images"
     weight = 160
 
     def prepare(self, originals: Path) -> list[Trial]:
-        """Write a picture of each format, and compressed ones that unpack to more than memory should hold."""
+        """Write an image of each format, and compressed ones that unpack to more than memory should hold."""
         self._originals, self._sound = _written(originals, _write_pictures)
         return [
             _animate(PORTRAIT, MOTION, "warm-up"),
@@ -56,7 +56,7 @@ class Images:
         ]
 
     def trial(self, dice: random.Random, folder: Path) -> Trial:
-        """Damage a picture, or make a hostile one."""
+        """Damage an image, or make a hostile one."""
         self._originals.copy(MOTION, folder)
         self._originals.copy(PORTRAIT, folder)
         if dice.random() < 0.15:
@@ -91,7 +91,7 @@ def _check(name: str, what: str = "") -> Trial:
 
 
 def _write_pictures(folder: Path) -> None:
-    """A small picture in each format and depth."""
+    """Write a small image in each format and depth."""
     from PIL import Image, features
 
     picture = Image.fromarray(portrait())
@@ -122,7 +122,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _png(width: int, height: int, depth: int, colour: int, channels: int) -> Callable[[], bytes]:
-    """A valid PNG of this size in which every value is 0."""
+    """Return a valid PNG of this size in which every value is 0."""
 
     def make() -> bytes:
         row, packer = bytes(1 + width * channels * depth // 8), zlib.compressobj(1)
@@ -134,7 +134,7 @@ def _png(width: int, height: int, depth: int, colour: int, channels: int) -> Cal
 
 
 def _gif(width: int, height: int) -> Callable[[], bytes]:
-    """A GIF with a large canvas and a picture of one pixel."""
+    """Return a GIF with a large canvas and an image of one pixel."""
     return lambda: (
         b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\x00\x00\x00\x00\x00\xff\xff\xff"
         + b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00;"
@@ -142,7 +142,7 @@ def _gif(width: int, height: int) -> Callable[[], bytes]:
 
 
 def _tiff(width: int, height: int, bits: int, kind: int, samples: int) -> Callable[[], bytes]:
-    """A TIFF whose only strip is missing or deflated zeros, of any sample type (1 unsigned, 3 float)."""
+    """Return a TIFF whose only strip is missing or deflated zeros, of any sample type (1 unsigned, 3 float)."""
 
     def make() -> bytes:
         strip = zlib.compress(bytes(1000))
@@ -221,7 +221,7 @@ class Videos:
         return Trial(arguments, what, ("result.mp4",))
 
     def _script(self, dice: random.Random, folder: Path) -> tuple[str, str]:
-        """A playlist or script that FFmpeg would follow to another file, with and without a byte that is no text."""
+        """Write a playlist or script that names another file to FFmpeg, with or without a byte that is no text."""
         secret = self._originals.copy(MOTION, folder, "secret.mp4")
         odd = dice.choice(("", "#\x01\n"))
         name, text = dice.choice((

@@ -1,4 +1,4 @@
-"""Hostile checkpoints, configs, motion templates, trainings to resume, and caches."""
+"""Make hostile checkpoints, configs, motion templates, trainings to resume, and caches."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _rezipped(dice: random.Random, path: Path) -> str:
 
 
 def hostile_tensor(dice: random.Random, tensor: torch.Tensor) -> torch.Tensor | Any:
-    """A tensor of another kind, shape or memory in the place of a sound one, or no tensor at all."""
+    """Return a tensor of another kind, shape or memory in the place of a valid one, or no tensor at all."""
     shape = tuple(tensor.shape)
     kinds = (
         torch.int8, torch.int64, torch.bool, torch.float16, torch.bfloat16, torch.float64, torch.complex64,
@@ -226,7 +226,7 @@ def _saved(data: Any, path: Path, *, legacy: bool = False) -> str:
 
 
 def _bomb(path: Path) -> str:
-    """A small archive whose pickle unpacks to 2 GB of zeros."""
+    """Write a small archive whose pickle unpacks to 2 GB of zeros."""
     packer = zlib.compressobj(1, zlib.DEFLATED, -15)
     checksum, block = 0, bytes(1 << 24)
     with zipfile.ZipFile(path, "w") as archive:
@@ -405,7 +405,7 @@ class Trainings:
 
 
 def _write_perceptual(path: Path) -> None:
-    """A perceptual network of two blocks with random weights, in the format that `train_params.perceptual` names."""
+    """Write a perceptual network of two random blocks in the format that `train_params.perceptual` names."""
     from fomm_cli.training.perceptual import PerceptualNetwork
 
     random_weights = torch.Generator().manual_seed(5)
