@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -78,10 +79,8 @@ def job_request(body: bytes) -> AnimateRequest | ScoreRequest:
     Raises:
         InputError: it is none.
     """
-    try:
+    with _explained():
         return _JOB.validate_json(body)
-    except ValidationError as error:
-        raise _explained(error) from error
 
 
 def read_request(model: type[Request], body: bytes | str) -> Request:
@@ -90,10 +89,8 @@ def read_request(model: type[Request], body: bytes | str) -> Request:
     Raises:
         InputError: it is none.
     """
-    try:
+    with _explained():
         return model.model_validate_json(body)
-    except ValidationError as error:
-        raise _explained(error) from error
 
 
 def animate_job(options: Mapping[str, Any], files: Mapping[str, Path | str | None]) -> AnimateJob:
@@ -107,13 +104,16 @@ def animate_job(options: Mapping[str, Any], files: Mapping[str, Path | str | Non
         raise InputError(f"there is no option {unknown[0]!r}", f"Options: {', '.join(sorted(ANIMATE_OPTIONS))}")
     if not isinstance(options.get("face"), (int, str, type(None))):
         raise InputError("face: expected the number of one face", "See docs/web.md")  # a group names files
-    try:
+    with _explained():
         return _ANIMATE.validate_python({**options, **files})
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise what pydantic finds wrong in the block as an InputError."""
+    try:
+        yield
     except ValidationError as error:
-        raise _explained(error) from error
-
-
-def _explained(error: ValidationError) -> InputError:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return InputError(f"{place or 'the request'}: {first['msg']}", "See docs/web.md")
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{place or 'the request'}: {first['msg']}", "See docs/web.md") from error

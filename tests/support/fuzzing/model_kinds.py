@@ -28,6 +28,7 @@ from support.fuzzing.common import (
 )
 from support.fuzzing.mutations import mutated_bytes, mutated_structure, odd_values, special_file
 from support.fuzzing.trial import Trial
+from support.training_help import write_perceptual
 
 CONFIG, CHECKPOINT = Path(MODEL[1]), Path(MODEL[3])
 
@@ -369,7 +370,7 @@ class Trainings:
             clip.mkdir(parents=True)
             for index, frame in enumerate(moving(3)):
                 Image.fromarray(frame).save(clip / f"{index}.png")
-        _write_perceptual(originals / "perceptual.safetensors")
+        write_perceptual(originals / "perceptual.safetensors")
         config = yaml.safe_load((PARITY / "tiny_first_order.yaml").read_text(encoding="utf-8")) | _TRAINING
         (originals / "training.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         begin = ["train", "--config", "training.yaml", "--log_dir", "log", "--cpu", "--max_minutes", "0.0001"]
@@ -402,18 +403,6 @@ class Trainings:
     def _resumed(self, what: str) -> Trial:
         arguments = ["train", "--log_dir", "log", "--resume", "--cpu", "--max_minutes", "0.0001"]
         return Trial(arguments, what, (), ("log",))
-
-
-def _write_perceptual(path: Path) -> None:
-    """Write a perceptual network of two random blocks in the format that `train_params.perceptual` names."""
-    from fomm_cli.training.perceptual import PerceptualNetwork
-
-    random_weights = torch.Generator().manual_seed(5)
-    weights = {}
-    for name, before, after in (("0.0", 3, 4), ("1.0", 4, 6)):
-        weights[f"{name}.weight"] = torch.randn(after, before, 3, 3, generator=random_weights) / (3 * before**0.5)
-        weights[f"{name}.bias"] = torch.zeros(after)
-    PerceptualNetwork(weights, "imagenet").save(path)
 
 
 class Caches:
