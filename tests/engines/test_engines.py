@@ -24,6 +24,7 @@ from fomm_cli.engines.cpu_layers import (
     DoublingBlock,
     HeadConv2d,
     MatrixConv2d,
+    SplitHeadConv2d,
     WinogradConv2d,
     lightened,
 )
@@ -362,7 +363,9 @@ def test_bench_times_engines_side_by_side(tmp_path: Path, monkeypatch: pytest.Mo
 
 @torch.inference_mode()
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(("way", "kernel"), [(WinogradConv2d, 3), (MatrixConv2d, 3), (HeadConv2d, 7)])
+@pytest.mark.parametrize(
+    ("way", "kernel"), [(WinogradConv2d, 3), (MatrixConv2d, 3), (HeadConv2d, 7), (SplitHeadConv2d, 7)]
+)
 def test_other_ways_to_convolve(way: Callable[[torch.nn.Conv2d], torch.nn.Module], kernel: int, bias: bool) -> None:
     torch.manual_seed(0)
     conv = torch.nn.Conv2d(WIDE_CHANNELS, WIDE_CHANNELS + 8, kernel, padding=kernel // 2, bias=bias)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fomm_cli.engines.cpu_layers import DoublingBlock, SplitHeadConv2d, is_heavy_head
 from fomm_cli.engines.engine import Decoded, Decoder, Engine, free_layers, one_by_one, workers_on_cpu
 from fomm_cli.engines.store import is_whole, kept, make_once, read_kept
 from fomm_cli.extras import EXTRAS, require
@@ -64,6 +65,17 @@ class _Decode(nn.Module):
         return self.generator.decode_warped(*warped)
 
 
+def _lighten(generator: Generator) -> None:
+    """Replace layers of the decoder by equivalents with fewer products.
+
+    The first doubling stays: values of either sign come out of the residual blocks, and OpenVINO computes a transposed
+    convolution of those in float32.
+    """
+    if is_heavy_head(generator.final):
+        generator.final = SplitHeadConv2d(generator.final)
+    generator.up_blocks = nn.ModuleList([*generator.up_blocks[:1], *map(DoublingBlock, generator.up_blocks[1:])])
+
+
 Layers = Callable[..., Tensor]
 
 
@@ -95,6 +107,8 @@ class OpenVinoEngine(Engine):
         self._generator = model.networks.generator
         self._kept = _kept_at(model)
         self._layers: tuple[Layers, Layers] | None = None
+        if precision != "bf16":  # sums of rounded rows would be off by more
+            _lighten(self._generator)
         if precision != "int8":
             estimate, decode = self._converted()
             # the motion stays float32: half the digits of a flow would be pixels
@@ -148,6 +162,7 @@ class OpenVinoEngine(Engine):
         floats = self._converted()
         layers = _compiled_both(floats)
         samples = [self._sample(encoded, keypoints, pose, layers) for pose in poses]
+        del layers  # they take as much memory as the model
         best: tuple[float, list[Any]] = (-math.inf, floats)
         for candidate in self._candidates(floats, samples):
             layers = _compiled_both(candidate)
@@ -175,16 +190,17 @@ class OpenVinoEngine(Engine):
         estimate, decode = floats
         hourglass = 2 * len(self._generator.dense_motion_network.hourglass.encoder.down_blocks)
         heads, layers = _convolutions(estimate), _convolutions(decode)
+        last = 2 if isinstance(self._generator.final, SplitHeadConv2d) else 1
         warped = [sample.warped for sample in samples]
-        quantised = _quantise(decode, warped, layers[-1:])
+        quantised = _quantise(decode, warped, layers[-last:])
         yield [
             _quantise(estimate, [[sample.candidates] for sample in samples], heads[:1] + heads[hourglass:]),
             quantised,
         ]
         yield [estimate, quantised]
         ups = len(self._generator.up_blocks)
-        yield [estimate, _quantise(decode, warped, layers[-1 - ups :])]
-        yield [estimate, _quantise(decode, warped, layers[(len(layers) - 1 - ups) // 2 :])]
+        yield [estimate, _quantise(decode, warped, layers[-last - ups :])]
+        yield [estimate, _quantise(decode, warped, layers[(len(layers) - last - ups) // 2 :])]
 
     def _converted(self) -> list[Any]:
         """The layers of both networks as OpenVINO models, for one frame of the model's size."""
@@ -214,7 +230,7 @@ def is_calibrated(model: LoadedModel) -> bool:
 
 
 def _kept_at(model: LoadedModel) -> Path:
-    return kept(model, "openvino-int8", (*EXTRAS["openvino"], "torch"))
+    return kept(model, "openvino-int8-2", (*EXTRAS["openvino"], "torch"))
 
 
 def _convert(module: nn.Module, inputs: list[Tensor], part: int) -> Any:
@@ -253,7 +269,8 @@ def _compiled(model: Any, precision: str = "f32") -> Layers:
 
 def _convolutions(model: Any) -> list[str]:
     """The names of the convolutions, in the order of the data."""
-    return [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
+    kinds = ("Convolution", "ConvolutionBackpropData")
+    return [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() in kinds]
 
 
 def _quantise(model: Any, inputs: list[list[np.ndarray]], sensitive: list[str]) -> Any:
