@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     arguments = _with_underscores(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    # NumPy's own threads keep a processor busy for 20 ms after each product, which the networks could use
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _terminate)
     interrupts = _note_interrupts()
     options = argparse.Namespace()

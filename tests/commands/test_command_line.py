@@ -53,6 +53,22 @@ def test_a_plain_animation_imports_only_what_it_needs(tmp_path: Path) -> None:
     assert set(json.loads(done.stdout)) & unneeded == set()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the threads in /proc")
+def test_products_of_numpy_take_no_threads_from_the_networks() -> None:
+    code = """
+import os
+from fomm_cli.cli import main
+main([])
+import numpy as np
+before = len(os.listdir("/proc/self/task"))
+np.ones((600, 600)) @ np.ones((600, 600))
+print(before, len(os.listdir("/proc/self/task")))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.splitlines()[-1] == "1 1"
+
+
 def test_every_option_has_a_help_text() -> None:
     shown = fomm("animate", "--help")
     assert shown.returncode == 0
