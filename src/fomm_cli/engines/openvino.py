@@ -277,6 +277,8 @@ def _quantise(model: Any, inputs: list[list[np.ndarray]], sensitive: list[str]) 
     """The model in int8, without its sensitive convolutions."""
     _openvino()
     with redirect_stdout(io.StringIO()):  # it prints progress there
+        # PyTorch tells everybody who has a CUDA toolkit and no GPU once nncf is imported
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         import nncf
 
         logging.getLogger("nncf").setLevel(logging.ERROR)
