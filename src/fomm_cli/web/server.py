@@ -154,7 +154,7 @@ def _listen(job: WebJob) -> socket.socket:
             return socket.create_server((job.host, port), family=family, backlog=128)
         except (OSError, OverflowError) as error:
             problem = str(error)
-    raise InputError(f"{job.host} port {first} cannot be listened on ({problem})", "Choose another --port or --host")
+    raise InputError(f"port {first} of {job.host} cannot be used ({problem})", "Choose another --port or --host")
 
 
 def _open_browser(address: str) -> None:

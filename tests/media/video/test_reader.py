@@ -385,7 +385,7 @@ def test_folder_range_and_rate(tmp_path: Path) -> None:
 
 def test_folder_without_readable_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="None of the images in"):
+    with pytest.raises(InputError, match="none of the images in"):
         open_clip(tmp_path)
 
 

@@ -241,7 +241,7 @@ def open_clip(
         or (kept.end is not None and kept.end <= kept.start)
         or (max_frames is not None and max_frames < 1)
     ):
-        raise InputError(f"No frame of {path} can lie between {start:g} s and {end} s", "Let the end follow the start.")
+        raise InputError(f"no frame of {path} lies between {start:g} s and {end} s", "Choose an end after the start.")
     check_exists(path)
     return Clip(path, _source_of(path, rate or DEFAULT_RATE, over_white), kept)
 
@@ -292,7 +292,7 @@ class FolderSource:
         self._paths = images_in(folder)
         first = next((image for image in map(_read_or_none, self._paths) if image is not None), None)
         if first is None:
-            raise InputError(f"None of the images in {folder} can be read", "Copy or export the frames again.")
+            raise InputError(f"none of the images in {folder} can be read", "Copy or export the frames again.")
         height, width = first.shape[:2]
         self.info = ClipInfo(width, height, rate, len(self._paths), has_audio=False, still=False)
 

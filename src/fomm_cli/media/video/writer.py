@@ -307,7 +307,9 @@ class WebpWriter(_Writer):
     ) -> None:
         super().__init__(target)
         if max(size) > LONGEST_SIDE:
-            raise InputError(f"WebP ends at {LONGEST_SIDE} pixels a side ({target})", "Use .webm or .mp4")
+            raise InputError(
+                f"{target} is too large: WebP has at most {LONGEST_SIDE} pixels a side", "Use .webm or .mp4"
+            )
         quality = _WEBP_QUALITY if crf is None else round(100 - _WEBP_QUALITY_OF_CRF * crf)
         self._interval = 1 / rate
         self._previous: int | None = None
