@@ -26,7 +26,7 @@ _ONE = 128  # fixed-point 1 of weights, so that weight times detail fits into 16
 
 
 class DetailTransfer:
-    """Brings the frames of one animated source to the size of a larger copy of that source.
+    """Bring the frames of one animated source to the size of a larger copy of that source.
 
     Attributes:
         size: (height, width) of that copy.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FlowSampling:
-    """How a generator reads its flow; attributes as in `Generator`.
+    """The way a generator reads its flow; attributes as in `Generator`.
 
     Attributes:
         skips: whether it warps the image itself, with the flow resized corner to corner, rather than features of
@@ -69,7 +69,7 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
 
 
 class Scratch(threading.local):
-    """Arrays that a thread uses again for every frame; to get new memory takes longer than to compute in it."""
+    """Keep arrays that a thread uses again for every frame; new memory would take longer than the computing in it."""
 
     def __init__(self) -> None:
         """Start without arrays, once a thread."""
@@ -84,7 +84,7 @@ class Scratch(threading.local):
 
 
 class Warp:
-    """Warps images of one source by the flow of the model's frames; safe to use from several threads.
+    """Warp images of one source by the flow of the model's frames; safe to use from several threads.
 
     Attributes:
         frame_size: (height, width) of the model's frames.
@@ -121,7 +121,7 @@ class Warp:
 
 
 class FrameWarp:
-    """Warps images of the source, each at its own size, as the model warped them for one frame.
+    """Warp images of the source, each at its own size, as the model warped them for one frame.
 
     Attributes:
         flow: backward flow of the frame, float32 (n, m, 2), x before y, in [-1, 1].

@@ -52,7 +52,7 @@ Decoder = Callable[[KeyPoints], Decoded]
 
 
 class Engine(ABC):
-    """Runs the generator of a model whose networks are on their device and ready for inference.
+    """Run the generator of a model whose networks are on their device and ready for inference.
 
     Keypoints are detected by PyTorch in float32, whatever the engine.
 

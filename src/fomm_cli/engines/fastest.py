@@ -57,7 +57,7 @@ _PACKAGES = ("torch", *EXTRAS["openvino"])
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of a variant.
+    """The measurements of a variant.
 
     Attributes:
         load: seconds until the first frame.

@@ -17,7 +17,7 @@ from fomm_cli.models.loading import LoadedModel
 
 
 class OnnxEngine(Engine):
-    """Runs the generator as an ONNX file, which is kept in the cache folder."""
+    """Run the generator as an ONNX file, which is kept in the cache folder."""
 
     name = "onnxruntime"
     precision = "fp32"

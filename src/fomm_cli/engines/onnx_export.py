@@ -31,7 +31,7 @@ _BATCH = {0: torch.export.Dim.DYNAMIC}
 
 
 class _Detector(nn.Module):
-    """Picture to keypoints; the Jacobians are left out where there are none."""
+    """Map an image to keypoints; the Jacobians are left out where there are none."""
 
     def __init__(self, detector: KPDetector) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Detector(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """Picture to all of it that every frame needs."""
+    """Map an image to what every frame needs of it."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Encoder(nn.Module):
 
 
 class _Frame(nn.Module):
-    """Encoded source, its keypoints and those that it is to take, to a frame, the flow and the occlusion map."""
+    """Map an encoded source, its keypoints and the wanted ones to a frame, the flow and the occlusion map."""
 
     def __init__(self, generator: Generator, parts: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU (extra `openvino`): the layers in float32, bf16 or int8, the coordinates in PyTorch."""
+"""Run the layers in OpenVINO on the CPU (extra `openvino`), in float32, bf16 or int8; coordinates stay in PyTorch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TRACED_PART = 4  # of the side: the layers are the same at every size
 
 
 def _openvino() -> Any:
-    """The package, without the part of it that would report home."""
+    """Import the package without its telemetry."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
@@ -81,7 +81,7 @@ Layers = Callable[..., Tensor]
 
 @dataclass(frozen=True)
 class _Sample:
-    """What goes into the layers for one frame, and the frame that float32 makes of it."""
+    """The inputs of the layers for one frame, and the frame that float32 makes of them."""
 
     pose: KeyPoints
     candidates: np.ndarray
@@ -90,7 +90,7 @@ class _Sample:
 
 
 class OpenVinoEngine(Engine):
-    """Warps and combines in PyTorch, in float32; the layers between are OpenVINO's."""
+    """Warp and combine in PyTorch, in float32; run the layers between in OpenVINO."""
 
     name = "openvino"
 
@@ -118,7 +118,7 @@ class OpenVinoEngine(Engine):
 
     @property
     def ready(self) -> bool:
-        """Whether there are layers to run; int8 has none until it is calibrated."""
+        """Return whether there are layers to run; int8 has none until it is calibrated."""
         return self._layers is not None
 
     def encode(self, source: Tensor, keypoints: KeyPoints) -> Decoder:
@@ -157,7 +157,7 @@ class OpenVinoEngine(Engine):
         free_layers(self._generator)
 
     def _quantised(self, source: Tensor, keypoints: KeyPoints, poses: Iterable[KeyPoints]) -> list[Any]:
-        """The layers with the fewest in float32 that still make good frames."""
+        """Return the layers with the fewest in float32 that still make good frames."""
         encoded = self._generator.encode(source)
         floats = self._converted()
         layers = _compiled_both(floats)
@@ -186,7 +186,7 @@ class OpenVinoEngine(Engine):
         return _Sample(pose, candidates.numpy(), [tensor.numpy() for tensor in warped], decode(*warped))
 
     def _candidates(self, floats: list[Any], samples: list[_Sample]) -> Iterator[list[Any]]:
-        """Pairs of layers, more and more of them in float32. First and last layers and heads always are."""
+        """Yield pairs of layers, more and more of them in float32. First and last layers and heads always are."""
         estimate, decode = floats
         hourglass = 2 * len(self._generator.dense_motion_network.hourglass.encoder.down_blocks)
         heads, layers = _convolutions(estimate), _convolutions(decode)
@@ -203,13 +203,13 @@ class OpenVinoEngine(Engine):
         yield [estimate, _quantise(decode, warped, layers[(len(layers) - last - ups) // 2 :])]
 
     def _converted(self) -> list[Any]:
-        """The layers of both networks as OpenVINO models, for one frame of the model's size."""
+        """Convert the layers of both networks to OpenVINO models, for one frame of the model's size."""
         candidates, warped = self._inputs()
         estimate = _convert(_Estimate(self._generator.dense_motion_network), [candidates], 1)
         return [estimate, _convert(_Decode(self._generator), warped, _TRACED_PART)]
 
     def _inputs(self) -> tuple[Tensor, list[Tensor]]:
-        """Inputs of the layers, for their shapes."""
+        """Return inputs of the layers, for their shapes."""
         common, (height, width, channels) = self._model.config.model_params.common_params, self._frame_shape
         encoded = self._generator.encode(torch.zeros(1, channels, height, width))
         points = KeyPoints(torch.zeros(1, common.num_kp, 2))
@@ -234,7 +234,7 @@ def _kept_at(model: LoadedModel) -> Path:
 
 
 def _convert(module: nn.Module, inputs: list[Tensor], part: int) -> Any:
-    """An OpenVINO model for inputs of these shapes, traced on a corner of them, which takes a fraction of the time."""
+    """Convert a module for inputs of these shapes; it is traced on a corner of them, in a fraction of the time."""
     corners = [tensor[..., : tensor.shape[2] // part, : tensor.shape[3] // part].contiguous() for tensor in inputs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it traces, which torch is about to give up
@@ -268,13 +268,13 @@ def _compiled(model: Any, precision: str = "f32") -> Layers:
 
 
 def _convolutions(model: Any) -> list[str]:
-    """The names of the convolutions, in the order of the data."""
+    """Return the names of the convolutions, in the order of the data."""
     kinds = ("Convolution", "ConvolutionBackpropData")
     return [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() in kinds]
 
 
 def _quantise(model: Any, inputs: list[list[np.ndarray]], sensitive: list[str]) -> Any:
-    """The model in int8, without its sensitive convolutions."""
+    """Quantise a model to int8, except for its sensitive convolutions."""
     _openvino()
     with redirect_stdout(io.StringIO()):  # it prints progress there
         # PyTorch tells everybody who has a CUDA toolkit and no GPU once nncf is imported

@@ -20,7 +20,7 @@ _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine(Engine):
-    """Encodes the source once, and computes most layers in the precision asked for."""
+    """Encode the source once, and compute most layers in the precision asked for."""
 
     name = "torch"
 
@@ -84,7 +84,7 @@ def _lighten_motion(network: DenseMotionNetwork, image: Tensor) -> None:
 
 
 class ReferenceEngine(Engine):
-    """Computes as the original implementation does: float32, frame by frame, the source encoded again for each."""
+    """Compute as the original implementation does: float32, frame by frame, the source encoded again for each."""
 
     name = "reference"
     precision = "fp32"

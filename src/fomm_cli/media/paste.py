@@ -22,7 +22,7 @@ _BAND = 80_000  # numbers, which stay in a processor's cache from one operation 
 
 
 def fitted_region(shape: tuple[int, ...], size: tuple[int, int], fit: Fit) -> Region:
-    """The part of an image that `fit_source` and `fit_frame` show, in the image's pixels.
+    """Return the part of an image that `fit_source` and `fit_frame` show, in the image's pixels.
 
     Args:
         shape: (H, W, ...) of the image.
@@ -39,7 +39,7 @@ def fitted_region(shape: tuple[int, ...], size: tuple[int, int], fit: Fit) -> Re
 
 
 class PasteBack:
-    """Puts animated images back into the region of the image that they were cut from."""
+    """Put animated images back into the region of the image that they were cut from."""
 
     def __init__(self, image: np.ndarray, region: Region, shown: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Prepare what is the same for every frame.
@@ -68,7 +68,7 @@ class PasteBack:
 
     @property
     def mask(self) -> np.ndarray:
-        """How much of the animated image shows at each pixel of the whole one, float32 (H, W) in [0, 1]."""
+        """Return how much of the animated image shows at each pixel of the whole one, float32 (H, W) in [0, 1]."""
         mask = np.zeros(self._image.shape[:2], np.float32)
         mask[self._rows, self._columns] = self._mask
         return mask
@@ -153,7 +153,7 @@ class _Corrected:
 
 
 class _ColourMatch:
-    """Carries the difference of colour at the rim of the region inwards, so that no seam shows."""
+    """Carry the difference of colour at the rim of the region inwards, so that no seam shows."""
 
     def __init__(self, shown: np.ndarray, region: Region, shape: tuple[int, ...]) -> None:
         mask = _soft_mask(region, shape, whole=True)
@@ -243,7 +243,7 @@ def _blur(field: np.ndarray) -> np.ndarray:
 
 
 def _soft_mask(region: Region, shape: tuple[int, ...], *, whole: bool = False) -> np.ndarray:
-    """1 in the middle of a region, fading to 0 at those of its borders that lie inside the image.
+    """Return 1 in the middle of a region, fading to 0 at those of its borders that lie inside the image.
 
     Returns:
         float32 (h, w, 1) for the part inside the image, or for the whole region.
@@ -266,7 +266,7 @@ def _ramp(start: int, stop: int, length: int, whole: bool) -> np.ndarray:
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Float32 (H, W, C) at another (height, width), smoothly."""
+    """Resize float32 (H, W, C) to another (height, width), smoothly."""
     if image.shape[:2] == size:
         return image
     pixels = torch.from_numpy(np.ascontiguousarray(image, np.float32)).permute(2, 0, 1)[None]
