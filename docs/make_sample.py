@@ -1,4 +1,4 @@
-"""Make the sample of the first run, `fomm animate` without arguments, and the README's picture of it.
+"""Make the sample of the first run, `fomm animate` without arguments, and the README's image of it.
 
 python docs/make_sample.py
 

@@ -1,4 +1,4 @@
-"""Processes that Ctrl-C ends, whatever the tests inherited."""
+"""Start processes that Ctrl-C ends, whatever the tests inherited."""
 
 from __future__ import annotations
 

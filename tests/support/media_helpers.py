@@ -1,4 +1,4 @@
-"""Real media made, and read back, by the ffmpeg program: an opinion independent of our own reader and writer."""
+"""Make and read real media by the ffmpeg program, independently of our own reader and writer."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def make_video(path: Path, *options: str, size: str = "64x48", rate: str = "25",
 
 
 def describe(path: Path) -> str:
-    """What ``ffmpeg -i`` tells about a file."""
+    """Return what ``ffmpeg -i`` tells about a file."""
     return subprocess.run([FFMPEG, "-hide_banner", "-i", str(path)], capture_output=True, text=True, check=False).stderr
 
 
 def metadata(path: Path) -> str:
-    """The metadata of a file as ``key=value`` lines, which FFmpeg calls ffmetadata."""
+    """Return the metadata of a file as ``key=value`` lines, which FFmpeg calls ffmetadata."""
     command = [FFMPEG, "-v", "error", "-i", str(path), "-f", "ffmetadata", "-"]
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
 
@@ -56,7 +56,7 @@ def decode_sound(path: Path, rate: int = 8000) -> np.ndarray:
 
 
 def gradient(height: int, width: int, phase: int = 0) -> np.ndarray:
-    """A smooth colourful picture, uint8 (height, width, 3)."""
+    """Return a smooth colourful image, uint8 (height, width, 3)."""
     rows, columns = np.mgrid[:height, :width]
     red = 40 + 170 * rows / max(1, height - 1)
     green = 40 + 170 * columns / max(1, width - 1)

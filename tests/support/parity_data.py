@@ -1,4 +1,4 @@
-"""The recorded numbers of the original implementation (see parity/README.md)."""
+"""Read the recorded numbers of the original implementation (see parity/README.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that file permissions bind, also where the tests run as root, who may read and write everything."""
+"""Start processes that file permissions bind, also where the tests run as root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public-domain portraits for the tests of faces, and what they are cut and moved into."""
+"""Make scenes from public-domain portraits for the tests of faces."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ HOPPER_FACE = (74.0, 84.0, 178.0, 202.0)
 
 
 def astronaut() -> np.ndarray:
-    """Eileen Collins, uint8 (512, 512, 3)."""
+    """Return Eileen Collins, uint8 (512, 512, 3)."""
     return np.asarray(data.astronaut())
 
 
 def hopper() -> np.ndarray:
-    """Grace Hopper, moved about by affine maps, uint8 (4, 256, 256, 3)."""
+    """Return Grace Hopper, moved by affine maps, uint8 (4, 256, 256, 3)."""
     return np.asarray(np.load(PARITY / "inputs.npz")["driving"])
 
 
 def parity_source() -> np.ndarray:
-    """The source of the recorded numbers, uint8 (300, 300, 3)."""
+    """Return the source of the recorded numbers, uint8 (300, 300, 3)."""
     return np.asarray(np.load(PARITY / "inputs.npz")["source"])
 
 
@@ -37,13 +37,13 @@ def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def blurry_background(width: int, height: int) -> np.ndarray:
-    """Soft coloured patches without anything like a face in them."""
+    """Return soft coloured patches without anything like a face in them."""
     patches = np.random.default_rng(0).integers(60, 200, (6, 8, 3), dtype=np.uint8)
     return resized(patches, width, height).copy()
 
 
 def placed(picture: np.ndarray, width: int, height: int, x: int, y: int) -> np.ndarray:
-    """A picture laid onto a background, its upper left corner at (x, y), cut at the borders."""
+    """Lay an image onto a background, its upper left corner at (x, y), cut at the borders."""
     scene = blurry_background(width, height)
     left, top = max(0, x), max(0, y)
     right, bottom = min(width, x + picture.shape[1]), min(height, y + picture.shape[0])
@@ -63,7 +63,7 @@ SCENES = {
 
 
 def save_scene(name: str, portrait: np.ndarray, path: Path) -> None:
-    """A scene as a PNG file: `turned` by EXIF, and with a smaller person beside the portrait in `second`."""
+    """Write a scene as PNG: `turned` by EXIF, `second` with a smaller person beside the portrait."""
     scene, exif = placed(portrait, *SCENES[name]), Image.Exif()
     if name == "second":
         scene[200:380, 620:800] = resized(parity_source(), 180, 180)
@@ -75,7 +75,7 @@ def save_scene(name: str, portrait: np.ndarray, path: Path) -> None:
 def faces_in_scene(
     name: str, face: tuple[float, float, float, float]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Rows and columns of what is seen of a face (left, top, right, bottom): in the portrait, and in the scene."""
+    """Return the rows and columns of a face (left, top, right, bottom) in the portrait and in the scene."""
     width, height, x, y = SCENES[name]
     left, top, right, bottom = (int(side) for side in face)
     left, top, right, bottom = max(left, -x), max(top, -y), min(right, width - x), min(bottom, height - y)

@@ -1,4 +1,4 @@
-"""A training small enough for tests: tiny networks, the sample in the package as video."""
+"""Make a training small enough for tests: tiny networks, the sample in the package as video."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TINY: dict[str, Any] = {
 
 
 def changed(data: dict[str, Any], **values: Any) -> dict[str, Any]:
-    """A copy of a config with values at places such as ``train_params__batch_size``."""
+    """Return a copy of a config with values at places such as ``train_params__batch_size``."""
     copy = {key: changed(value) if isinstance(value, dict) else value for key, value in data.items()}
     for place, value in values.items():
         *parents, key = place.split("__")
@@ -59,7 +59,7 @@ def config_of(**values: Any) -> Config:
 
 
 def write_training(folder: Path, **values: Any) -> Path:
-    """A folder with clips, a perceptual network and a config that names them; returns the config."""
+    """Write a folder with clips, a perceptual network and a config that names them; returns the config."""
     write_perceptual(folder / "perceptual.safetensors")
     for place in ("train", "test"):
         for person in ("one", "two"):
@@ -74,7 +74,7 @@ def write_training(folder: Path, **values: Any) -> Path:
 
 
 def write_frames(folder: Path, *, start: int, count: int = 6) -> list[np.ndarray]:
-    """Frames of the sample's driving video, as pictures in a folder."""
+    """Write frames of the sample's driving video as images in a folder."""
     folder.mkdir(parents=True)
     frames = sample_frames(start + 2 * count)[start::2]
     for index, frame in enumerate(frames):
@@ -88,7 +88,7 @@ def sample_frames(count: int) -> list[np.ndarray]:
 
 
 def write_perceptual(path: Path) -> None:
-    """A real perceptual network of two blocks, with few channels and random weights."""
+    """Write a real perceptual network of two blocks, with few channels and random weights."""
     random = torch.Generator().manual_seed(5)
     weights = {}
     for name, before, after in (("0.0", 3, 4), ("1.0", 4, 6)):

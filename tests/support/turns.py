@@ -1,4 +1,4 @@
-"""Tests that measure time run alone; the other workers of pytest-xdist wait for them between two tests."""
+"""Let tests that measure time run alone; other workers of pytest-xdist wait for them between two tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running `fomm web` for tests: started as users start it, asked over real connections."""
+"""Run `fomm web` for tests: started as users start it, asked over real connections."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class WebServer:
 
     @property
     def folder(self) -> Path:
-        """The temporary folder of the server."""
+        """Return the temporary folder of the server."""
         return next(self.temporary.glob("fomm-web-*"))
 
     def ask(
@@ -117,7 +117,7 @@ class WebServer:
         raise AssertionError(f"the job is still {job}")
 
     def children(self) -> list[int]:
-        """Ids of the processes that compute."""
+        """Return the ids of the processes that compute."""
         command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)]
         listed = subprocess.run(command, capture_output=True, text=True, check=False)
         return [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]

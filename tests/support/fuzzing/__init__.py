@@ -1,1 +1,1 @@
-"""A fuzzer of the command line: mutated files and hostile values, each tried in a process of its own."""
+"""Fuzz the command line: mutated files and hostile values, each tried in a process of its own."""

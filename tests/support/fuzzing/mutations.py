@@ -1,4 +1,4 @@
-"""Mutations of bytes, of text, and of the values in JSON, YAML and checkpoints."""
+"""Mutate bytes, text, and the values in JSON, YAML and checkpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mutated_bytes(dice: random.Random, data: bytes) -> tuple[bytes, str]:
 
 
 def _place(dice: random.Random, data: bytes) -> int:
-    """An offset, in the head of the file half of the time."""
+    """Return an offset, in the head of the file half of the time."""
     end = len(data) if dice.random() < 0.5 else min(_HEAD, len(data))
     return dice.randrange(max(1, end))
 
@@ -85,7 +85,7 @@ UNREADABLE_NAME = "s\udcff"
 
 
 def odd_values() -> tuple[Any, ...]:
-    """Values to put in the place of another in JSON, YAML and the like."""
+    """Return values to put in the place of another in JSON, YAML and the like."""
     return (
         None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, 10**18, 10**400, -(10**18), 0.0, -0.5, 1e308, 1e-308,
         float("nan"), float("inf"), "", "x", "\x1b[2J", "\ud83d\ude00"[0:0] + "\U0001f600", "n" * 100_000, [], {}, [[]],
@@ -111,7 +111,7 @@ def mutated_structure(
 
 
 def _changed_at(dice: random.Random, data: Any, odd: Callable[[random.Random, Any], Any]) -> tuple[Any, str]:
-    """The same with one place changed; goes down with the chance of three in four."""
+    """Return the same with one place changed; goes down with the chance of three in four."""
     inside = isinstance(data, (dict, list)) and len(data) > 0
     if not inside or dice.random() < 0.1:
         value = odd(dice, data)

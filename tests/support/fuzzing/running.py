@@ -204,7 +204,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def _outcome_faults(trial: Trial, outcome: Outcome) -> list[str]:
-    """What is wrong with exit code, messages, time and memory."""
+    """Return what is wrong with exit code, messages, time and memory."""
     if outcome.stopped:
         return [f"stopped: {outcome.stopped}"]
     lines = [line for line in outcome.stderr.split("\n") if line]
@@ -236,7 +236,7 @@ State = dict[str, tuple[str, int, str]]
 
 
 def _state(folder: Path) -> State:
-    """Kind, size and hash of everything in a folder, by its name there."""
+    """Return kind, size and hash of everything in a folder, by its name there."""
     found: State = {}
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -256,7 +256,7 @@ def _state(folder: Path) -> State:
 
 
 def _file_faults(trial: Trial, outcome: Outcome, before: State, after: State, folder: Path) -> list[str]:
-    """What is wrong with the files: changed inputs, leftovers, results that are not whole."""
+    """Return what is wrong with the files: changed inputs, leftovers, results that are not whole."""
     allowed = (*trial.results, *trial.may_change, "home")
     anything = ANYTHING in trial.results and outcome.code in (0, 3)
     new = [name for name in after if name not in before]
@@ -277,14 +277,14 @@ def _is_in(name: str, places: Iterable[str]) -> bool:
 
 
 def _is_leftover(name: str) -> bool:
-    """Whether a file is one that only a run in progress needs."""
+    """Return whether a file is one that only a run in progress needs."""
     parts = name.split("/")
     hidden = any(part.startswith(".") and part not in (".fomm",) for part in parts)
     return hidden or parts[0] == "tmp" or "/.fomm/runs/" in f"/{name}" or name.endswith((".part", ".tmp"))
 
 
 def _result_faults(path: Path) -> list[str]:
-    """Why a result is not whole."""
+    """Return why a result is not whole."""
     if not path.exists():
         return ["missing after exit code 0"]
     readers: dict[str, Callable[[Path], object]] = {

@@ -1,4 +1,4 @@
-"""Hostile manifests, journals, studies, and values of options."""
+"""Make hostile manifests, journals, studies, and values of options."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Journals:
 
 
 def _change_journal(dice: random.Random, path: Path) -> str:
-    """Another value, kind, column or table in the place of what was noted."""
+    """Put another value, kind, column or table in the place of what was noted."""
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(results)")]
         column = dice.choice(columns)
@@ -247,7 +247,7 @@ def _odd_of_study(dice: random.Random, value: Any) -> Any:
 
 
 def _study() -> dict[str, Any]:
-    """A study of four results in two groups."""
+    """Write a study of four results in two groups."""
     rows = []
     for number, (group, label) in enumerate(
         (("size", "same"), ("size", "small"), ("place", "middle"), ("place", "left")), 1
@@ -314,7 +314,7 @@ _OUTPUTS = {"-o", "--result_video", "--result_dir", "--output", "--out", "--log_
 
 
 def _bases() -> list[list[str]]:
-    """A sound command line for each command that ends soon."""
+    """Return a valid command line for each command that ends soon."""
     files = ["-s", PORTRAIT, "-d", MOTION]
     model = ["--config", "model.yaml", "--checkpoint", "model.pth.tar"]
     plain = ["--cpu", "--threads", "1", "--crop", "none"]
@@ -337,7 +337,7 @@ def _words(base: list[str]) -> list[str]:
 
 @cache
 def _options_of(*words: str) -> list[str]:
-    """The names of a command's options, out of its help text."""
+    """Return the names of a command's options, out of its help text."""
     from fomm_cli.cli import main
 
     text = io.StringIO()
@@ -347,7 +347,7 @@ def _options_of(*words: str) -> list[str]:
 
 
 def _with_option(base: list[str], name: str, value: str, *, joined: bool) -> list[str]:
-    """The arguments with an option put in, or with another value for it."""
+    """Return the arguments with an option put in, or with another value for it."""
     if name in base and base.index(name) + 1 < len(base):
         changed = list(base)
         changed[changed.index(name) + 1] = value

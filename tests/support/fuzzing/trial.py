@@ -1,4 +1,4 @@
-"""What one case of the fuzzer is, and what the kinds of cases have in common."""
+"""Define a case of the fuzzer, and what the kinds of cases have in common."""
 
 from __future__ import annotations
 
