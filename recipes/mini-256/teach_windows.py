@@ -28,7 +28,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pairs import Batch, Pairs
-from patches import PatchDiscriminator, judged, matched
+from patches import PatchDiscriminator, judged, matched, texture_difference
 from teach_motion import flow_errors
 from torch import Tensor, nn
 from training_data import Faces
@@ -49,16 +49,17 @@ logger = logging.getLogger("teach")
 SIDE = 256
 PAIRS, STILLS = 4, 0.15  # pairs a step; share of the steps in which one of them is a portrait and its moved copy
 RATE, NEW_RATE = 2e-4, 8e-4  # the higher one for layers that start from nothing
+JUDGE_RATE = 5e-4  # of the discriminator; it does not fade, or it falls behind
 NEW_LAYERS = ("guide", "hints", "hint_layers", "bottleneck.r4", "bottleneck.r5")
 GRADIENT_LIMIT = 1000.0
-ANYWHERE = 4  # one step in so many decodes any part instead of mouth and eyes
+ANYWHERE = 3  # one step in so many decodes any part instead of mouth and eyes
 DECAY = 0.99  # of the moving average
 SAVE_SECONDS = 240
 LATE = 0.35  # share of the time after which mouths are masked and the discriminator joins
-COLOURS, FLOW, GAPS, STILL, MASK = 500.0, 800.0, 1200.0, 1500.0, 20.0
+COLOURS, FLOW, GAPS, STILL, MASK = 500.0, 800.0, 1200.0, 1500.0, 8.0
 BLOCKS = (1.0, 1.5, 3.0, 6.0)  # weights of the perceptual network's
 EDGES = 500.0
-ADVERSARIAL, MATCHING = 3.0, 15.0
+ADVERSARIAL, MATCHING, TEXTURE = 6.0, 20.0, 600.0
 EQUAL = 0.03  # colours that differ less count as the same
 HIDDEN = 0.3  # the occlusion map inside a mouth that opens is to be no higher
 OPENED = 0.04  # of the face's height, by which a mouth has to open to be masked
@@ -127,7 +128,7 @@ class Run:
         discriminator = PatchDiscriminator().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizers = (
             torch.optim.Adam(_groups(networks.generator), RATE, betas=(0.5, 0.999)),
-            torch.optim.Adam(discriminator.parameters(), RATE, betas=(0.5, 0.999)),
+            torch.optim.Adam(discriminator.parameters(), JUDGE_RATE, betas=(0.5, 0.999)),
         )
         state = {key: value.clone() for key, value in networks.generator.state_dict().items()}
         run = cls(networks, config, discriminator, state, optimizers, folder, device)
@@ -242,9 +243,8 @@ def _ahead(draw: Pairs, pairs: int, go_on: Callable[[], bool]) -> Iterator[Batch
 def _set_rates(run: Run, done: float) -> None:
     """Warm up over 50 steps, then fade like a cosine."""
     share = min(1, (run.step + 1) / 50) * max(0.03, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-    for optimizer in run.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = share * group.get("rate", RATE)
+    for group in run.optimizers[0].param_groups:
+        group["lr"] = share * group["rate"]
 
 
 def _step(run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, *, late: bool) -> dict[str, float]:
@@ -296,6 +296,7 @@ def _window_losses(kind: Kind, painted: Tensor, wanted: Tensor, likeness: Likene
     return {
         f"{kind} colours": COLOURS * F.l1_loss(painted, wanted),
         f"{kind} likeness": likeness(painted, wanted),
+        f"{kind} texture": TEXTURE * texture_difference(painted, wanted),
     }
 
 
