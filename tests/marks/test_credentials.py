@@ -21,7 +21,7 @@ from fomm_cli.files.hashing import sha256_of
 from fomm_cli.marks.certificate import local_certificate
 from fomm_cli.marks.credentials import check_can_sign, read_credentials, sign
 from fomm_cli.marks.verify import verify
-from fomm_cli.models.bundled import bundled_checkpoint, sample
+from fomm_cli.models.bundled import bundled_checkpoint, first_run
 
 INPUTS = {"source image": "a" * 64, "driving video": "b" * 64, "model": "c" * 64}
 
@@ -41,7 +41,7 @@ def test_a_result_is_signed_and_says_what_it_is(signed: Path) -> None:
     action = next(each for each in manifest["assertions"] if each["label"] == "c2pa.actions.v2")["data"]["actions"][0]
     assert action["action"] == "c2pa.created"
     assert action["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
-    source, driving = sample()
+    source, driving = first_run()
     hashes = {each["title"]: each["instance_id"] for each in manifest["ingredients"]}
     assert hashes == {
         "source image": f"sha256:{sha256_of(source)}",
