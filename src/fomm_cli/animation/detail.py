@@ -3,8 +3,8 @@
 What is lost when the source shrinks to the model's size is not lost for the result: the flow that the networks predict
 anyway says where every pixel of a frame comes from. Detail is left out where it would be wrong: where the networks
 painted rather than warped (occlusion map, and frames that differ from the warped source), where the flow folds or
-squeezes, and where it is no stronger than noise. Where the flow rests, as in a still background, the source takes the
-place of the frame.
+squeezes, and where it is weak: as noise, or as texture that moves. Where the flow rests, as in a still background, the
+source takes the place of most of the frame.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import numpy as np
 
 from fomm_cli.animation.flow import FlowSampling, FrameWarp, Scratch, Warp
 
-_STRENGTH = 1.12  # of detail above the noise; the networks soften a little what they warp
-_NOISE = 4.0  # grey levels; weaker detail is grain, which does not move with the face
+_STRENGTH = 1.2  # at most, of detail; the networks soften a little what they warp
+_STILL = (1.2, 2.5)  # strength of detail where things rest; grey levels below which it is noise
+_MOVING = (1.6, 17.0)  # the same where they move: the finer the detail, the less of it lies where it should
 _STRETCH = (1.15, 2.0)  # from here on detail fades, here it is gone: source pixels a pixel
 _FOLD = (0.5, 0.1)
-_REST = (0.4, 1.5)  # pixels of the model that something moves by; up to here it rests, from here on it moves
+_REST = (0.05, 3.0)  # pixels of the model that something moves by; up to here it rests, from here on it moves
+_REPLACED = (0.4, 1.5)  # the same, for frames that the source replaces
+_REPLACEMENT = 0.7  # of the frame that the source replaces where things rest
 _LIKENESS = (0.8, 0.3)  # structural similarity of the frame to the warped source
 _LIKENESS_WINDOW = 9  # pixels of the model
 _LIKENESS_FLOOR = 20.0  # variance in squared grey levels below which structure is noise
@@ -48,8 +51,7 @@ class DetailTransfer:
         self.warp = Warp((height, width), sampling)
         self._reduces = self.size[0] <= height and self.size[1] <= width
         self._scratch = Scratch()
-        difference = np.arange(-128.0, 128.0)
-        self._cored = np.rint(_STRENGTH * difference**3 / (difference**2 + _NOISE**2)).astype(np.int16)
+        self._cored = [_cored(*each) for each in (_STILL, _MOVING)]
 
     def __call__(self, frame: np.ndarray, warp: FrameWarp, occlusion: np.ndarray | None) -> np.ndarray:
         """Bring a frame to the size of the source; safe to call from several threads.
@@ -69,15 +71,22 @@ class DetailTransfer:
             return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA))
         warped = warp(self._shown, cv2.INTER_LINEAR)  # as the model warps
         trust = self._trust(frame, warped, warp, occlusion)
-        still = trust * self._rest(warp)
+        moved = self._moved(warp)
+        still = _REPLACEMENT * trust * _ramp(moved, *_REPLACED)
         enlarged = cv2.resize(
             cv2.blendLinear(warped, frame, still, 1 - still), (width, height), interpolation=cv2.INTER_CUBIC
         )
-        detail = self._faded(self._detail(warped, warp), np.rint(trust * _ONE).astype(np.uint8))
+        detail = self._faded(self._detail(warped, warp, _ramp(moved, *_REST)), trust)
         return np.asarray(cv2.add(enlarged, detail, dst=enlarged, dtype=cv2.CV_8U))
 
-    def _detail(self, warped: np.ndarray, warp: FrameWarp) -> np.ndarray:
-        """Return what the warped source has beyond what the model saw of it, without noise, int16 (H, W, 3)."""
+    def _detail(self, warped: np.ndarray, warp: FrameWarp, rest: np.ndarray) -> np.ndarray:
+        """Return what the warped source has beyond what the model saw of it, without noise, int16 (H, W, 3).
+
+        Args:
+            warped: what the model saw, as the frame is warped, uint8 (h, w, 3).
+            warp: of the frame.
+            rest: 1 where things rest, 0 where they move, float32 (h, w).
+        """
         import cv2
 
         shape = self._source.shape
@@ -86,7 +95,14 @@ class DetailTransfer:
         blurred = self._scratch("blurred", shape, np.uint8)
         cv2.resize(warped, self.size[::-1], dst=blurred, interpolation=cv2.INTER_CUBIC)
         difference = cv2.addWeighted(sharp, 1, blurred, -1, 128, dst=blurred)
-        return np.asarray(cv2.LUT(difference, self._cored, dst=self._scratch("detail", shape, np.int16)))
+        still, moving = (
+            cv2.LUT(difference, cored, dst=self._scratch(name, shape, np.int16))
+            for name, cored in zip(("detail", "coarse"), self._cored, strict=True)
+        )
+        np.subtract(still, moving, out=still)
+        detail = _times(np.asarray(still), self._weights(rest))
+        np.add(detail, moving, out=detail)
+        return detail
 
     def _trust(
         self, frame: np.ndarray, warped: np.ndarray, warp: FrameWarp, occlusion: np.ndarray | None
@@ -101,30 +117,43 @@ class DetailTransfer:
         trust = cv2.resize(trust, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(trust * _ramp(_likeness(frame, warped), *_LIKENESS), np.float32)
 
-    def _rest(self, warp: FrameWarp) -> np.ndarray:
-        """Return 1 where the flow leaves things where they are, 0 where it moves them, float32 (h, w)."""
+    def _moved(self, warp: FrameWarp) -> np.ndarray:
+        """Return how many pixels of the model the flow moves each pixel of the frame by, float32 (h, w)."""
         import cv2
 
         height, width = self._shown.shape[:2]
         across, down = (warp.displacement(axis) * self._shown.shape[1 - axis] for axis in (0, 1))
-        rest = np.asarray(_ramp(np.hypot(across, down), *_REST), np.float32)
-        return np.asarray(cv2.resize(rest, (width, height), interpolation=cv2.INTER_LINEAR))
+        return np.asarray(cv2.resize(np.hypot(across, down), (width, height), interpolation=cv2.INTER_LINEAR))
 
     def _faded(self, detail: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Fade detail, int16 (H, W, 3), in place by weights (h, w); its finer half fades by their squares."""
         import cv2
 
-        shape = detail.shape
-        full = self._scratch("weight", self.size, np.uint8)
-        cv2.resize(weight, self.size[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
-        weights = self._scratch("weights", shape, np.int16)
-        np.copyto(weights, cv2.cvtColor(full, cv2.COLOR_GRAY2RGB, dst=self._scratch("sharp", shape, np.uint8)))
+        weights = self._weights(weight)
         side = 3 if max(self.size) <= _CUBIC_UP_TO else 5
-        coarse = cv2.blur(detail, (side, side), dst=self._scratch("coarse", shape, np.int16))
+        coarse = cv2.blur(detail, (side, side), dst=self._scratch("coarse", detail.shape, np.int16))
         detail -= coarse
         detail = _times(detail, weights)
         detail += coarse
         return _times(detail, weights)
+
+    def _weights(self, weight: np.ndarray) -> np.ndarray:
+        """Enlarge weights, float32 (h, w) in [0, 1], to fixed-point int16 (H, W, 3)."""
+        import cv2
+
+        full = self._scratch("weight", self.size, np.uint8)
+        cv2.resize(np.rint(weight * _ONE).astype(np.uint8), self.size[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
+        shape = self._source.shape
+        weights = self._scratch("weights", shape, np.int16)
+        np.copyto(weights, cv2.cvtColor(full, cv2.COLOR_GRAY2RGB, dst=self._scratch("sharp", shape, np.uint8)))
+        return weights
+
+
+def _cored(strength: float, noise: float) -> np.ndarray:
+    """Return the detail to add for each difference from -128 to 127, int16: strong ones whole, noise not at all."""
+    difference = np.arange(-128.0, 128.0)
+    gain = strength * difference**2 / (difference**2 + noise**2)
+    return np.asarray(np.rint(np.minimum(gain, _STRENGTH) * difference), np.int16)
 
 
 def _trust_in_flow(warp: FrameWarp) -> np.ndarray:
