@@ -141,7 +141,7 @@ def test_an_interrupted_run_leaves_nothing(number: signal.Signals, code: int, tm
     files = ["--source_image", sample()[0], "--driving_video", tmp_path / "driving"]
     command = [sys.executable, "-m", "fomm_cli", "animate", *MODEL, *files, "--result_video", tmp_path / "result.mp4"]
     process = subprocess.Popen(
-        [*map(str, command), "--cpu", "--quiet", "--crop", "none"],
+        [*map(str, command), "--cpu", "--quiet", "--crop", "none", "--engine", "torch"],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -118,7 +118,7 @@ def test_a_file_of_4_gb_is_not_begun_to_be_broken(tmp_path: Path, monkeypatch: p
 
 
 def test_sides_beyond_the_format(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="ends at 16383 pixels"):
+    with pytest.raises(InputError, match="at most 16383 pixels"):
         open_writer(tmp_path / "a.webp", (2, 16384), Fraction(25), {})
 
 
