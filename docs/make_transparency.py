@@ -54,8 +54,9 @@ def _cut_out(image: np.ndarray) -> np.ndarray:
     mask[_drawn(HEAD_AND_SUIT, SHOULDERS, mask.shape)] = cv2.GC_PR_FGD
     mask[_drawn(SURE, SURE_SHOULDERS, mask.shape)] = cv2.GC_FGD
     cv2.setRNGSeed(0)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(image[..., ::-1]), mask, None, *models, 5, cv2.GC_INIT_WITH_MASK)
+    behind, person_model = np.zeros((1, 65)), np.zeros((1, 65))
+    whole = (0, 0, image.shape[1], image.shape[0])
+    cv2.grabCut(image, mask, whole, behind, person_model, 5, cv2.GC_INIT_WITH_MASK)
     person = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     outlines, _ = cv2.findContours(person, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros_like(person), [max(outlines, key=cv2.contourArea)], -1, 255, cv2.FILLED)
