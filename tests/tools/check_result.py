@@ -18,7 +18,7 @@ def main(path: str) -> None:
     frames = [np.frombuffer(frame, np.uint8) for frame in reader]
     moving = float(np.mean([np.abs(a.astype(int) - b).mean() for a, b in pairwise(frames)]))
     sys.stdout.write(f"{path}: {len(frames)} frames of {meta['size']}, {meta['fps']} fps, mean change {moving:.2f}\n")
-    if len(frames) != 50 or meta["size"] != (256, 256) or meta["fps"] != 25 or moving < 0.1:
+    if len(frames) != 80 or meta["size"] != (512, 512) or meta["fps"] != 20 or moving < 0.1:
         sys.exit(f"{path} is not what the sample should give")
 
 
