@@ -122,7 +122,7 @@ class DetailTransfer:
         import cv2
 
         height, width = self._shown.shape[:2]
-        across, down = (warp.displacement(axis) * self._shown.shape[1 - axis] for axis in (0, 1))
+        across, down = (moved * side for moved, side in zip(warp.displacements, (width, height), strict=True))
         return np.asarray(cv2.resize(np.hypot(across, down), (width, height), interpolation=cv2.INTER_LINEAR))
 
     def _faded(self, detail: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -158,7 +158,8 @@ def _cored(strength: float, noise: float) -> np.ndarray:
 
 def _trust_in_flow(warp: FrameWarp) -> np.ndarray:
     """Return 0 where the flow folds, squeezes or leaves the source, 1 where it moves rigidly, (n, m)."""
-    across, down = (warp.displacement(axis) * warp.flow.shape[1 - axis] for axis in (0, 1))
+    nodes = warp.flow.shape[1::-1]
+    across, down = (moved * side for moved, side in zip(warp.displacements, nodes, strict=True))
     (a, b), (c, d) = np.gradient(across, axis=(1, 0)), np.gradient(down, axis=(1, 0))
     a, d = a + 1, d + 1
     determinant, norm = a * d - b * c, a**2 + b**2 + c**2 + d**2

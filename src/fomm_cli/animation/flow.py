@@ -125,12 +125,18 @@ class FrameWarp:
 
     Attributes:
         flow: backward flow of the frame, float32 (n, m, 2), x before y, in [-1, 1].
+        displacements: how far each node of the flow moves along x and along y, as a fraction of that side of the
+            image, (n, m) each.
     """
 
     def __init__(self, flow: np.ndarray, warp: Warp) -> None:
         """Prepare for a frame; `Warp.of` does it."""
         self.flow = flow
+        self.displacements = [
+            warp.sampling.displacement(flow, side, axis) for axis, side in enumerate(reversed(warp.frame_size))
+        ]
         self._warp = warp
+        self._of_frame: dict[int, np.ndarray] = {}
         self._places: dict[tuple[int, int], list[np.ndarray]] = {}
 
     def __call__(self, image: np.ndarray, interpolation: int, out: np.ndarray | None = None) -> np.ndarray:
@@ -149,10 +155,6 @@ class FrameWarp:
         x, y = self._places[size]
         return np.asarray(cv2.remap(image, x, y, interpolation, dst=out, borderMode=cv2.BORDER_REPLICATE))
 
-    def displacement(self, axis: int) -> np.ndarray:
-        """Return how far each node of the flow moves along an axis, as a fraction of that side of the image, (n, m)."""
-        return self._warp.sampling.displacement(self.flow, self._warp.frame_size[1 - axis], axis)
-
     def _place(self, size: tuple[int, int], axis: int) -> np.ndarray:
         """Return where along an axis each pixel of an image comes from, in its pixels, float32 (H, W)."""
         import cv2
@@ -160,13 +162,17 @@ class FrameWarp:
         frame = self._warp.frame_size
         if size[0] > frame[0] and size[1] > frame[1]:  # by the matrices it takes longer, and a flow is smooth
             place = self._warp.scratch(f"place {axis}", size, np.float32)
-            cv2.resize(self._moved(frame, axis), size[::-1], dst=place, interpolation=cv2.INTER_LINEAR)
+            cv2.resize(self._moved(axis), size[::-1], dst=place, interpolation=cv2.INTER_LINEAR)
+            place *= size[1 - axis]
         else:
-            place = self._moved(size, axis)
-        place *= size[1 - axis]
+            moved = self._moved(axis) if size == frame else self._warp.enlarged(self.displacements[axis], size)
+            place = moved * size[1 - axis]
         pixels = np.arange(size[1 - axis], dtype=np.float32)
         place += pixels if axis == 0 else pixels[:, None]
         return place
 
-    def _moved(self, size: tuple[int, int], axis: int) -> np.ndarray:
-        return self._warp.enlarged(self.displacement(axis), size)
+    def _moved(self, axis: int) -> np.ndarray:
+        """Return the displacements along an axis of the pixels of a frame; every larger size starts from them."""
+        if axis not in self._of_frame:
+            self._of_frame[axis] = self._warp.enlarged(self.displacements[axis], self._warp.frame_size)
+        return self._of_frame[axis]

@@ -88,10 +88,15 @@ class PasteBack:
             animated: uint8 (h, w, C), with as many channels as the whole image.
             onto: the whole image with other faces in it, which is changed and returned; None for a fresh copy.
         """
-        with ThreadPoolExecutor(1) as pool:
-            copying = pool.submit(self._image.copy if onto is None else lambda: onto)
+        if onto is not None:
+            return self._blended(onto, self._corrected(animated))
+        with ThreadPoolExecutor(1) as pool:  # a large image is copied meanwhile
+            copying = pool.submit(self._image.copy)
             new = self._corrected(animated)
-            whole = copying.result()
+        return self._blended(copying.result(), new)
+
+    def _blended(self, whole: np.ndarray, new: _Corrected | _Stretched) -> np.ndarray:
+        """Blend the part inside the image into a whole image, which is changed and returned."""
         pixels = whole[self._rows, self._columns]
         for rows in _bands(pixels.shape):
             _blend(pixels[rows], new.rows(rows), self._mask[rows])
