@@ -332,12 +332,9 @@ def _opened_mouths(source: Tensor, driving: Tensor, like: Tensor) -> Tensor:
 
     side = like.shape[2]
     masks = np.zeros((len(source), 1, side, side), np.float32)
-    gaps = [
-        (marks[:, 14] - marks[:, 13]).norm(dim=-1) / (marks[:, 10] - marks[:, 152]).norm(dim=-1)
-        for marks in (source, driving)
-    ]
-    for mask, marks, opened in zip(masks, driving.cpu(), (gaps[1] - gaps[0]).tolist(), strict=True):
-        if opened > 0.04:
+    openings = (_mouth_gap(driving) - _mouth_gap(source)).tolist()
+    for mask, marks, opening in zip(masks, driving.cpu(), openings, strict=True):
+        if opening > OPENED:
             polygon = ((marks[list(INNER_LIPS)] + 1) * (side - 1) / 2).round().int().numpy()
             cv2.fillPoly(mask[0], [polygon], 1.0)
     return torch.from_numpy(masks).to(like.device)

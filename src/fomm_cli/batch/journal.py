@@ -254,15 +254,13 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    try:
+    with _reading(path):
         database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-    except sqlite3.Error as error:
-        raise _unusable(path, error) from error
-    try:
-        database.execute(_TABLE)
-    except sqlite3.Error as error:
-        database.close()
-        raise _unusable(path, error) from error
+        try:
+            database.execute(_TABLE)
+        except sqlite3.Error:
+            database.close()
+            raise
     return database
 
 

@@ -70,8 +70,8 @@ class WinogradConv2d(nn.Module):
 class MatrixConv2d(nn.Module):
     """A 3x3 convolution with a border of one pixel as one matrix product: (1, C, H, W) -> (1, C', H, W).
 
-    PyTorch lays the weights of a convolution out again in every call, which for a few pixels is most of the work; a
-    product takes them as they are, and its sums lose a digit less.
+    PyTorch converts the layout of a convolution's weights in every call. For a few pixels that is most of the work. A
+    matrix product uses the weights as they are, and its sums lose one digit less.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:

@@ -48,7 +48,7 @@ class Sighting:
 
 
 class FaceWatch:
-    """Look for the face in some of the frames, in a thread of its own, so that no frame waits for it."""
+    """Look for the face in a thread of its own: only in some of the frames, and none of them is held up."""
 
     def __init__(self, look: Look, forget: Callable[[], None] = lambda: None, *, background: bool = True) -> None:
         """Start without a sighting.
