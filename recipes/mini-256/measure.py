@@ -21,7 +21,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from collect import EXPRESSION, expression
-from PIL import Image
+from PIL import Image, ImageDraw
+from scipy.spatial import ConvexHull
 from torch import Tensor
 from training_data import Faces
 
@@ -174,7 +175,8 @@ def _compared(faces: Faces, sample: Sample, result: np.ndarray, perceptual: Perc
     marks, before = (_pixels(faces.landmarks[number]) for number in (sample.driving, sample.source))
     difference = np.abs(ours - true).mean(2)
     row = {"L1": float(difference.mean())}
-    outside = ~(head_box(marks) | head_box(before))
+    outside, face = ~(head_box(marks) | head_box(before)), convex_hull(marks)
+    row["face"], row["around the face"] = float(difference[face].mean()), float(difference[~face & ~outside].mean())
     if outside.any():
         row["background"] = float(difference[outside].mean())
     for name, numbers in BOXES.items():
@@ -208,6 +210,13 @@ def head_box(marks: np.ndarray) -> np.ndarray:
     rows, columns = np.mgrid[:256, :256]
     inside: np.ndarray = (np.abs(columns - centre[0]) <= half[0]) & (np.abs(rows - centre[1]) <= half[1])
     return inside
+
+
+def convex_hull(marks: np.ndarray) -> np.ndarray:
+    """Return a mask of the landmarks' convex hull, boolean (256, 256)."""
+    mask = Image.new("1", (256, 256))
+    ImageDraw.Draw(mask).polygon([(x, y) for x, y in marks[ConvexHull(marks).vertices]], fill=1)
+    return np.array(mask)
 
 
 def _box(marks: np.ndarray) -> tuple[slice, slice]:

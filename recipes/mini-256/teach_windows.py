@@ -63,6 +63,7 @@ ADVERSARIAL, MATCHING, TEXTURE = 6.0, 20.0, 600.0
 EQUAL = 0.03  # colours that differ less count as the same
 HIDDEN = 0.3  # the occlusion map inside a mouth that opens is to be no higher
 OPENED = 0.04  # of the face's height, by which a mouth has to open to be masked
+CLOSED = 0.02  # of the face's height; a source whose mouth is open wider shows teeth to take over
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 
 
@@ -327,14 +328,15 @@ def _equal(one: Tensor, other: Tensor, side: int) -> Tensor:
 
 
 def _opened_mouths(source: Tensor, driving: Tensor, like: Tensor) -> Tensor:
-    """The insides of mouths that open by far, shape (B, 1, h, w) like a map."""
+    """Mark the insides of closed mouths that open by far, shape (B, 1, h, w) like a map."""
     import cv2
 
     side = like.shape[2]
     masks = np.zeros((len(source), 1, side, side), np.float32)
-    openings = (_mouth_gap(driving) - _mouth_gap(source)).tolist()
-    for mask, marks, opening in zip(masks, driving.cpu(), openings, strict=True):
-        if opening > OPENED:
+    gaps = _mouth_gap(source)
+    openings = _mouth_gap(driving) - gaps
+    for mask, marks, opening, gap in zip(masks, driving.cpu(), openings.tolist(), gaps.tolist(), strict=True):
+        if opening > OPENED and gap < CLOSED:
             polygon = ((marks[list(INNER_LIPS)] + 1) * (side - 1) / 2).round().int().numpy()
             cv2.fillPoly(mask[0], [polygon], 1.0)
     return torch.from_numpy(masks).to(like.device)
