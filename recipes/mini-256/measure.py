@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from collect import EXPRESSION, expression
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy.spatial import ConvexHull
 from torch import Tensor
 from training_data import Faces
@@ -30,6 +30,7 @@ from fomm_cli.faces.detectors.opening import open_detector
 from fomm_cli.faces.face import FaceDetector
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.networks import Networks, load_networks
+from fomm_cli.scoring.rubric import filled_polygon
 from fomm_cli.training.perceptual import PerceptualNetwork, load_perceptual
 
 SPREAD = 6  # frames of a clip beside the two extremes
@@ -214,9 +215,7 @@ def head_box(marks: np.ndarray) -> np.ndarray:
 
 def convex_hull(marks: np.ndarray) -> np.ndarray:
     """Return a mask of the landmarks' convex hull, boolean (256, 256)."""
-    mask = Image.new("1", (256, 256))
-    ImageDraw.Draw(mask).polygon([(x, y) for x, y in marks[ConvexHull(marks).vertices]], fill=1)
-    return np.array(mask)
+    return filled_polygon(marks[ConvexHull(marks).vertices], (256, 256))
 
 
 def _box(marks: np.ndarray) -> tuple[slice, slice]:

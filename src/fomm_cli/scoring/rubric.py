@@ -219,11 +219,12 @@ def _masks(outlines: np.ndarray) -> np.ndarray:
     width, height = np.minimum(np.ceil((far - corner) * _GRID).astype(int) + 1, 16 * _GRID)
     places = (outlines - corner) * _GRID
     flat = places.reshape(-1, *places.shape[-2:])
-    masks = np.stack([_filled_polygon(corners, (int(width), int(height))) for corners in flat])
+    masks = np.stack([filled_polygon(corners, (int(width), int(height))) for corners in flat])
     return masks.reshape(*outlines.shape[:2], height, width)
 
 
-def _filled_polygon(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def filled_polygon(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Draw a polygon (K, 2), x before y, as a boolean mask (height, width) for a size of width and height."""
     mask = Image.new("1", size)
     ImageDraw.Draw(mask).polygon([(x, y) for x, y in corners.tolist()], fill=1)
     return np.asarray(mask)
