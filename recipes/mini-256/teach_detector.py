@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 @torch.no_grad()
 def wanted_keypoints(faces: Faces, teacher: KPDetector) -> KeyPoints:
     """Return the wanted keypoints of every frame: from the landmarks, and the loose ones from the teacher."""
-    value, jacobian = targets(faces.landmarks)
+    value, jacobian = targets(faces.landmarks, faces.landmarks.mean(0))
     teacher.eval()
     parts = np.array_split(np.arange(len(value)), max(1, len(value) // 64))
     found = KeyPoints.joined([teacher(faces.images(part)) for part in parts])

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from fomm_cli.config.reading import load_config
 from fomm_cli.config.schema import Config
@@ -201,9 +201,13 @@ def _some_frames(path: Path) -> list[np.ndarray]:
     return [frames[index] for index in np.unique(np.linspace(0, len(frames) - 1, FRAMES_A_CLIP).astype(int))]
 
 
-def targets(marks: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute keypoints (N, K, 2) and Jacobians (N, K, 2, 2) from landmarks (N, 478, 2), the loose ones last."""
-    mean = marks.mean(0)  # (478, 2): the reference frame of the Jacobians
+def targets(marks: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute keypoints (N, K, 2) and Jacobians (N, K, 2, 2) from landmarks, the loose ones last.
+
+    Args:
+        marks: shape (N, 478, 2).
+        mean: of the whole data, the reference frame of the Jacobians, shape (478, 2).
+    """
     face = sorted({mark for feature in FEATURES for mark in feature.shape})
     far, far_mean = _centred(marks, face), _centred(mean[None], face)
     far_square, far_product = far_mean.mT @ far_mean / len(face), far_mean.mT @ far / len(face)
@@ -239,7 +243,7 @@ def _centred(marks: Tensor, numbers: tuple[int, ...] | list[int]) -> Tensor:
 
 def teach_keypoints(detector: KPDetector, data: Data, minutes: float) -> None:
     """Train the detector alone, in place; it is left in evaluation mode."""
-    value, jacobian = targets(data.landmarks)
+    value, jacobian = targets(data.landmarks, data.landmarks.mean(0))
     optimizer = torch.optim.Adam(detector.parameters(), LEARNING_RATE)
     seen, unseen = np.flatnonzero(~data.held_out), np.flatnonzero(data.held_out)[::11]
     random = torch.Generator().manual_seed(0)
@@ -266,8 +270,8 @@ def misplaced(found: KeyPoints, wanted: KeyPoints, *, guidance: float) -> Tensor
     loose = [guidance] * len(LOOSE)
     weight = torch.tensor([feature.weight for feature in FEATURES] + loose)
     shape_weight = torch.tensor([feature.shape_weight for feature in FEATURES] + loose)
-    off = ((found.value - wanted.value).abs().mean((0, 2)) * weight).mean()
-    bent = ((found.jacobian - wanted.jacobian).abs().mean((0, 2, 3)) * shape_weight).mean()
+    off = ((found.value - wanted.value).abs().mean((0, 2)) * weight.to(found.value.device)).mean()
+    bent = ((found.jacobian - wanted.jacobian).abs().mean((0, 2, 3)) * shape_weight.to(found.value.device)).mean()
     return 10 * off + 2 * bent
 
 
@@ -292,7 +296,7 @@ def _correlation(one: Tensor, other: Tensor) -> float:
 def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
     """Train the detector and the dense-motion network together, in place; they are left in evaluation mode."""
     detector, network = networks.kp_detector, networks.generator.dense_motion_network
-    value, jacobian = targets(data.landmarks)
+    value, jacobian = targets(data.landmarks, data.landmarks.mean(0))
     optimizer = torch.optim.Adam([*detector.parameters(), *network.parameters()], LEARNING_RATE)
     random = torch.Generator().manual_seed(1)
     partners = Partners(data)
@@ -311,7 +315,7 @@ def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
         found = detector.train()(torch.cat((images, again)))
         told = KeyPoints.joined([wanted, further.keypoints(wanted[PAIRS:])])
         astray = misplaced(found, told, guidance=guidance)
-        unsteady = _unsteady(found[2 * PAIRS :], further.keypoints(found[PAIRS : 2 * PAIRS]))
+        unsteady = inequivariance(found[2 * PAIRS :], further.keypoints(found[PAIRS : 2 * PAIRS]))
         flow = _flow(network.train(), images[:PAIRS], found[:PAIRS], found[PAIRS : 2 * PAIRS])
         errors = flow_errors(flow, images, marks)
         loss = 0.5 * astray + unsteady + 20 * errors.landmarks + 20 * errors.gaps + 8 * errors.colours
@@ -323,7 +327,7 @@ def teach_motion(networks: Networks, data: Data, minutes: float) -> None:
     network.eval()
 
 
-def _unsteady(found: KeyPoints, moved: KeyPoints) -> Tensor:
+def inequivariance(found: KeyPoints, moved: KeyPoints) -> Tensor:
     """Return how far loose keypoints fail to move with the image (equivariance, eq. 9 and 10 of the paper)."""
     loose = slice(len(FEATURES), None)
     off = (found.value - moved.value)[:, loose].abs().mean()
@@ -428,7 +432,7 @@ class Partners:
 def steps(optimizer: torch.optim.Optimizer, rate: float, minutes: float) -> Iterator[tuple[int, float, float]]:
     """Yield the number of the step, seconds and ratio of the time; the learning rate warms up and fades."""
     began, step = time.monotonic(), 0
-    while (seconds := _agreed(time.monotonic() - began)) < 60 * minutes:
+    while (seconds := agreed(time.monotonic() - began)) < 60 * minutes:
         step += 1
         done = seconds / (60 * minutes)
         fade = 0.5 * (1 + math.cos(math.pi * done))
@@ -436,7 +440,7 @@ def steps(optimizer: torch.optim.Optimizer, rate: float, minutes: float) -> Iter
         yield step, seconds, done
 
 
-def _agreed(seconds: float) -> float:
+def agreed(seconds: float) -> float:
     """Return the time by the clock of the first process."""
     if not dist.is_initialized():
         return seconds
@@ -450,15 +454,21 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor, limit: float) -> Non
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
-    if dist.is_initialized():
-        average = torch.nn.utils.parameters_to_vector([parameter.grad for parameter in parameters])
-        dist.all_reduce(average)
-        average /= dist.get_world_size()
-        sizes = [parameter.numel() for parameter in parameters]
-        for parameter, grad in zip(parameters, average.split(sizes), strict=True):
-            parameter.grad = grad.view_as(parameter)
+    average_gradients(parameters)
     torch.nn.utils.clip_grad_norm_(parameters, limit)
     optimizer.step()
+
+
+def average_gradients(parameters: list[nn.Parameter]) -> None:
+    """Give every process the mean of all processes' gradients, where there are several."""
+    if not dist.is_initialized():
+        return
+    average = torch.cat([parameter.grad.flatten() for parameter in parameters if parameter.grad is not None])
+    dist.all_reduce(average)
+    average /= dist.get_world_size()
+    sizes = [parameter.numel() for parameter in parameters]
+    for parameter, grad in zip(parameters, average.split(sizes), strict=True):
+        parameter.grad = grad.view_as(parameter)
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from pairs import Batch, Pairs
 from patches import PatchDiscriminator, judged, matched, texture_difference
-from teach_motion import flow_errors
+from teach_motion import agreed, average_gradients, flow_errors
 from torch import Tensor, nn
 from training_data import Faces
 from widen import write_checkpoint
@@ -77,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--until", type=float, help="seconds since 1970 at which to stop; the rate fades towards it")
     parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--anywhere", type=int, default=ANYWHERE, help="one step in so many decodes any part")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -84,12 +86,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if checkpoint.config is None:
         parser.error("the checkpoint must hold its config")
     networks = load_networks(checkpoint, checkpoint.config)
+    if dist.is_torchelastic_launched():
+        dist.init_process_group("gloo")
     run = Run.begin(networks, checkpoint.config, arguments.target, torch.device(arguments.device))
     likeness = Likeness(load_perceptual(arguments.perceptual)).to(run.device)
     minutes = arguments.minutes
     if arguments.until is not None:
         minutes = (arguments.until - time.time() + run.seconds) / 60
-    teach(run, Faces.open(arguments.cache), likeness, minutes, arguments.pairs)
+    teach(run, Faces.open(arguments.cache), likeness, minutes, arguments.pairs, arguments.anywhere)
 
 
 @dataclass
@@ -144,6 +148,11 @@ class Run:
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.step, self.seconds = state["step"], state["seconds"]
+
+    @property
+    def halved(self) -> bool:
+        """Whether to compute in bfloat16, which processors without it only emulate."""
+        return self.device.type != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
 
     def save(self) -> None:
         """Replace what is kept in the folder."""
@@ -200,20 +209,23 @@ class Likeness(nn.Module):
         return torch.stack(features).sum() + EDGES * edges
 
 
-def teach(run: Run, faces: Faces, likeness: Likeness, minutes: float, pairs: int) -> None:
+def teach(run: Run, faces: Faces, likeness: Likeness, minutes: float, pairs: int, anywhere: int) -> None:
     """Train until the time of all runs is up."""
-    draw = Pairs(faces, seed=run.step)
-    random = torch.Generator().manual_seed(run.step)
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    draw = Pairs(faces, seed=run.step + rank)
+    random = torch.Generator().manual_seed(run.step + rank)
     began = time.monotonic() - run.seconds
     saved = time.monotonic()
     sums: dict[str, list[float]] = {}
     for batch in _ahead(draw, pairs, lambda: run.seconds < 60 * minutes):
         done = run.seconds / (60 * minutes)
         _set_rates(run, done)
-        losses = _step(run, batch, likeness, random, late=done > LATE)
+        losses = _step(run, batch, likeness, random, anywhere, late=done > LATE and anywhere > 1)
         run.step += 1
-        run.seconds = time.monotonic() - began
+        run.seconds = agreed(time.monotonic() - began)
         run.follow()
+        if rank:
+            continue
         for name, value in losses.items():
             sums.setdefault(name, []).append(value)
         if run.step % 25 == 0:
@@ -223,7 +235,8 @@ def teach(run: Run, faces: Faces, likeness: Likeness, minutes: float, pairs: int
         if time.monotonic() - saved > SAVE_SECONDS:
             run.save()
             saved = time.monotonic()
-    run.save()
+    if not rank:
+        run.save()
 
 
 def _ahead(draw: Pairs, pairs: int, go_on: Callable[[], bool]) -> Iterator[Batch]:
@@ -248,13 +261,15 @@ def _set_rates(run: Run, done: float) -> None:
         group["lr"] = share * group["rate"]
 
 
-def _step(run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, *, late: bool) -> dict[str, float]:
+def _step(
+    run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, anywhere: int, *, late: bool
+) -> dict[str, float]:
     """Take one step with the generator and, late, one with the discriminator; returns the weighted losses."""
     generator = run.networks.generator
     sources = _moved_to(batch, run.device)
     driving = sources.swapped()
-    kinds: tuple[Kind, ...] = ("any",) if run.step % ANYWHERE == 0 else ("mouth", "eyes")
-    with torch.autocast(run.device.type, torch.bfloat16):
+    kinds: tuple[Kind, ...] = ("any",) if run.step % anywhere == 0 else ("mouth", "eyes")
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.halved):
         with torch.no_grad(), torch.autocast(run.device.type, enabled=False):
             found: KeyPoints = run.networks.kp_detector(sources.images)
             encoded = generator.encode(sources.images)  # its layers are good, and the rest needs the time more
@@ -275,7 +290,7 @@ def _step(run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, *
             losses["matched"] = MATCHING * matched(fake, real)
     _descend(run.optimizers[0], torch.stack(list(losses.values())).sum(), generator)
     if late and seen:
-        with torch.autocast(run.device.type, torch.bfloat16):
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=run.halved):
             losses["judged"] = judged(run.discriminator, seen)
         _descend(run.optimizers[1], losses["judged"], run.discriminator)
     return {name: value.item() for name, value in losses.items()}
@@ -306,13 +321,13 @@ def _motion_losses(motion: DenseMotion, sources: Batch, driving: Batch, *, mask_
     flow = motion.deformation.permute(0, 3, 1, 2)
     small = [F.avg_pool2d(batch.images, 2) for batch in (sources, driving)]
     errors = flow_errors(flow, torch.cat(small), torch.cat((sources.landmarks, driving.landmarks)))
-    equal = _equal(small[0], small[1], flow.shape[2])
+    still = unchanged(small[0], small[1], flow.shape[2])
     identity = coordinate_grid(flow.shape[2], flow.shape[3], flow).permute(2, 0, 1)
     losses = {
         "flow": FLOW * errors.landmarks,
         "gaps": GAPS * errors.gaps,
         "warped": COLOURS * 0.5 * errors.colours,
-        "still": STILL * ((flow - identity).abs() * equal).mean(),
+        "still": STILL * ((flow - identity).abs() * still).mean(),
     }
     if mask_mouths and motion.occlusion_map is not None:
         opened = _opened_mouths(sources.landmarks, driving.landmarks, motion.occlusion_map)
@@ -320,7 +335,7 @@ def _motion_losses(motion: DenseMotion, sources: Batch, driving: Batch, *, mask_
     return losses
 
 
-def _equal(one: Tensor, other: Tensor, side: int) -> Tensor:
+def unchanged(one: Tensor, other: Tensor, side: int) -> Tensor:
     """Where two images are the same and stay so around, shape (B, 1, side, side)."""
     differing = (one - other).abs().mean(1, keepdim=True)
     spread = F.max_pool2d(F.avg_pool2d(differing, 4), 5, stride=1, padding=2)
@@ -351,6 +366,7 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, network: nn.Module)
     """Step down the gradient, its norm limited; leave out a step whose gradient is not finite."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    average_gradients([parameter for parameter in network.parameters() if parameter.grad is not None])
     norm = nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)
     if torch.isfinite(norm):
         optimizer.step()

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import collect
 import measure
+import teach_flow
 import teach_windows
 import widen
 
 from fomm_cli import cli
 
 HERE = Path(__file__).resolve().parent
+FLOW = 0.6  # share of the time in which keypoints and flow are taught, before anything is decoded
 START = HERE.parent.parent / "checkpoints" / "mini-256-training.safetensors"
 
 
@@ -36,14 +38,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args(argv)
     work, perceptual = options.work, options.data / "perceptual.safetensors"
-    cache, wider, model = work / "cache", work / "wider.pth.tar", work / "round" / "model.pth.tar"
+    cache, wider, flow = work / "cache", work / "wider.pth.tar", work / "flow.pth.tar"
+    model = work / "round" / "model.pth.tar"
     work.mkdir(parents=True, exist_ok=True)
     if not (cache / "faces.npz").exists():
         collect.main(_words(options.data, cache))
     if not wider.exists():
         widen.main(_words(options.checkpoint, HERE / "second-round.yaml", wider))
-    training = ("--minutes", options.minutes, "--pairs", options.pairs, "--device", options.device)
-    teach_windows.main(_words(cache, perceptual, wider, work / "round", *training))
+    device = ("--device", options.device)
+    if not flow.exists():
+        teach_flow.main(_words(cache, wider, flow, "--minutes", FLOW * options.minutes, *device))
+    training = ("--minutes", (1 - FLOW) * options.minutes, "--pairs", options.pairs, *device)
+    teach_windows.main(_words(cache, perceptual, flow, work / "round", *training))
     results = ("--people", options.people, "--json", work / "figures.json", "--sheet", work / "sheet.png")
     measure.main(_words(cache, perceptual, options.checkpoint, model, *results))
     code = cli.main(_words("convert", model, work / "mini-256.safetensors", "--half"))

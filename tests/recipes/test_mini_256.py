@@ -25,7 +25,7 @@ def test_one_command_trains_measures_and_packs(shared: Path, tmp_path: Path, mon
         (data / part).mkdir(parents=True)
         shutil.copy(file, data / part)
     _write_perceptual(data / "perceptual.safetensors")
-    train_everything(data, work, minutes=0.02)
+    train_everything(data, work, minutes=0.05)
     first = torch.load(work / "round" / "state.pt", weights_only=True)
     assert first["step"] >= 1
     figures = json.loads((work / "figures.json").read_text())
@@ -35,7 +35,7 @@ def test_one_command_trains_measures_and_packs(shared: Path, tmp_path: Path, mon
     packed = read_checkpoint(work / "mini-256.safetensors")
     assert packed.config is not None
     assert packed.config.model_params.generator_params.padding == "border"
-    train_everything(data, work, minutes=first["seconds"] / 60 + 0.02)
+    train_everything(data, work, minutes=first["seconds"] / 60 / 0.4 + 0.05)  # windows take two fifths of it
     assert torch.load(work / "round" / "state.pt", weights_only=True)["step"] > first["step"]
 
 
