@@ -27,7 +27,6 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from pairs import Batch, Pairs
 from teach_motion import (
-    FEATURES,
     FULL_SIDE,
     GRADIENT_LIMIT,
     MIRROR,
@@ -47,10 +46,9 @@ from training_data import Faces
 from widen import write_checkpoint
 
 from fomm_cli.config.schema import Config
-from fomm_cli.keypoints import KeyPoints, inverse_2x2
+from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.checkpoint import read_checkpoint
 from fomm_cli.models.coordinates import coordinate_grid
-from fomm_cli.models.keypoint_detector import KPDetector
 from fomm_cli.models.networks import Networks, load_networks
 
 logger = logging.getLogger("teach")
@@ -59,13 +57,10 @@ PAIRS, STILLS = 6, 0.3  # of a step and process; share of the steps in which one
 RATE = 7e-4
 DECAY = 0.99  # of the moving average
 SAVE_SECONDS, LOG_STEPS = 180, 25
-ASTRAY, LANDMARKS, GAPS, COLOURS, TAUGHT, MIXTURE, STILL, OCCLUSION = 0.5, 20.0, 25.0, 12.0, 25.0, 1.0, 20.0, 2.0
+ASTRAY, LANDMARKS, GAPS, COLOURS, TAUGHT, MIXTURE, STILL, OCCLUSION = 0.5, 20.0, 45.0, 12.0, 25.0, 1.0, 20.0, 2.0
 AGAIN = 4  # one frame in so many is shown a second time, moved
 HELD = 4  # frames of a step whose occlusion map is compared with the checkpoint's
 RIGHT, LEFT = 33, 263  # landmarks of the person's eyes
-LED, TRACKED = 20.0, 15.0
-FREEDOM = 0.15  # how far a loose keypoint may be from its place beside the face
-REACH = 0.12  # how far around a loose keypoint the image has to move with it
 SPREAD = 0.016  # of the errors around a local motion, two pixels
 DISAGREE = 1.5  # pixels by which optical flow there and back may end beside its start, and be believed
 
@@ -128,7 +123,6 @@ def teach(networks: Networks, faces: Faces, config: Config, target: Path, minute
     rank = dist.get_rank() if dist.is_initialized() else 0
     for part in networks.parts().values():
         part.eval().to(device)
-    _forget_loose(networks.kp_detector)
     before, average = copy.deepcopy(networks), copy.deepcopy(networks)
     networks.generator.requires_grad_(False)
     dense_motion = networks.generator.dense_motion_network.requires_grad_(True)
@@ -150,13 +144,6 @@ def teach(networks: Networks, faces: Faces, config: Config, target: Path, minute
             saved = time.monotonic()
     if not rank:
         write_checkpoint(average, config, target)
-
-
-@torch.no_grad()
-def _forget_loose(detector: KPDetector) -> None:
-    """Let the loose keypoints start anew in the middle of the image; a sharp heatmap hardly moves."""
-    for parameter in detector.kp.parameters():
-        parameter[len(FEATURES) :] = 0.0
 
 
 @torch.no_grad()
@@ -226,45 +213,18 @@ def _losses(networks: Networks, before: Networks, taught: Taught) -> dict[str, T
     still = unchanged(small[0], small[1], flow.shape[2])
     identity = coordinate_grid(flow.shape[2], flow.shape[3], flow).permute(2, 0, 1)
     believed = taught.believed * (1 - still)
-    teacher = torch.where(still > 0, identity, taught.flow)
-    known = torch.maximum(taught.believed, still)
-    loose = slice(len(FEATURES), None)
-    beside = (found.value - taught.keypoints.value)[:, loose].abs()
     off = ((flow - taught.flow).square().sum(1, keepdim=True) + 1e-6).sqrt()
     return {
         "astray": ASTRAY * misplaced(found, taught.keypoints, guidance=0.0),
         "unsteady": inequivariance(found[count:], taught.move.keypoints(found[:count][::AGAIN])),
-        "led": LED * F.relu(beside - FREEDOM).mean(),
-        "tracked": TRACKED * off_track(found[:count], teacher, known),
         "landmarks": LANDMARKS * errors.landmarks,
         "gaps": GAPS * errors.gaps,
         "colours": COLOURS * errors.colours,
         "taught": TAUGHT * (off * believed).mean(),
-        "mixture": MIXTURE * _surprise(motions, motion.mask, taught.flow, believed),
+        "mixture": MIXTURE * surprise(motions, motion.mask, taught.flow, believed),
         "still": STILL * ((flow - identity).abs() * still).mean(),
         "occlusion": OCCLUSION * (motion.occlusion_map[:HELD] - occlusion).abs().mean(),
     }
-
-
-def off_track(found: KeyPoints, flow: Tensor, known: Tensor) -> Tensor:
-    """Return how far the motions around the loose keypoints lead past the optical flow around them.
-
-    Args:
-        found: keypoints of B frames, each the driving frame of its neighbour.
-        flow: to the frames, shape (B, 2, h, w).
-        known: where it is known, shape (B, 1, h, w).
-    """
-    loose = slice(len(FEATURES), None)
-    source, driving = (
-        KeyPoints(points.value[:, loose], points.jacobian[:, loose]) for points in (found, _swapped(found))
-    )
-    axis = torch.tensor([-REACH, 0.0, REACH], device=flow.device)
-    around = driving.value.detach()[:, :, None] + torch.cartesian_prod(axis, axis)  # (B, K, 9, 2)
-    wanted = F.grid_sample(flow, around, padding_mode="border", align_corners=True).permute(0, 2, 3, 1)
-    weight = F.grid_sample(known, around, align_corners=True)[:, 0]
-    jacobian = source.jacobian @ inverse_2x2(driving.jacobian)[0]
-    led = source.value[:, :, None] + (around - driving.value[:, :, None]) @ jacobian.mT
-    return (weight * (led - wanted).abs().sum(-1)).mean()
 
 
 def keypoints(landmarks: Tensor, mean: Tensor) -> KeyPoints:
@@ -278,7 +238,7 @@ def keypoints(landmarks: Tensor, mean: Tensor) -> KeyPoints:
     )
 
 
-def _surprise(motions: Tensor, mask: Tensor, flow: Tensor, believed: Tensor) -> Tensor:
+def surprise(motions: Tensor, mask: Tensor, flow: Tensor, believed: Tensor) -> Tensor:
     """Return how unlikely a flow is where each pixel follows one of the local motions.
 
     The mask holds the probabilities of the motions, and errors around a motion have Laplace's distribution. Unlike the

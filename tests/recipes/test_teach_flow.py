@@ -1,4 +1,4 @@
-"""What teach_flow.py tells the networks: where pixels come from, and whether keypoints move with them."""
+"""What teach_flow.py tells the networks: where pixels come from, and which local motion is theirs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
 from conftest import REPOSITORY
-from fomm_cli.keypoints import KeyPoints
 from fomm_cli.models.coordinates import coordinate_grid
 
 SHIFT = (7, -4)  # pixels to the right and down, from the first frame to the second
@@ -46,19 +45,18 @@ def test_optical_flow_leads_to_where_pixels_come_from(pair: torch.Tensor) -> Non
 
 
 @pytest.mark.usefixtures("with_mediapipe")
-def test_keypoints_that_move_with_the_image_are_on_track() -> None:
-    from teach_flow import FEATURES, MIRROR, off_track
+def test_local_motions_that_lead_the_right_way_are_likely() -> None:
+    from teach_flow import surprise
 
+    grid = coordinate_grid(64, 64, torch.zeros(1))
     shift = torch.tensor(SHIFT) * 2 / 255
-    value = torch.rand(1, len(MIRROR), 2, generator=torch.Generator().manual_seed(0)) - 0.5
-    found = KeyPoints(torch.cat((value, value + shift)), torch.eye(2).expand(2, len(MIRROR), 2, 2))
-    grid = coordinate_grid(128, 128, value).permute(2, 0, 1)
-    flow = torch.stack((grid - shift[:, None, None], grid + shift[:, None, None]))
-    known = torch.ones(2, 1, 128, 128)
-    assert off_track(found, flow, known) == pytest.approx(0, abs=1e-5)
-    astray = found.value.clone()
-    astray[1, len(FEATURES) :] -= shift  # as if the loose ones rested
-    assert off_track(KeyPoints(astray, found.jacobian), flow, known) == pytest.approx(
-        shift.abs().sum().item(), rel=1e-3
+    motions = torch.stack((grid, grid + shift))[None]  # the background rests, one keypoint moves
+    flow = (coordinate_grid(128, 128, grid) + shift).permute(2, 0, 1)[None]
+    known = torch.ones(1, 1, 128, 128)
+    right, wrong = (
+        surprise(motions, torch.tensor(mask).view(1, 2, 1, 1).expand(1, 2, 64, 64), flow, known)
+        for mask in ((0.1, 0.9), (0.9, 0.1))
     )
-    assert off_track(KeyPoints(astray, found.jacobian), flow, 0 * known) == 0
+    assert right < wrong
+    assert right == pytest.approx(-np.log(0.9), abs=1e-2)
+    assert surprise(motions, torch.full((1, 2, 64, 64), 0.5), flow, 0 * known) == 0
