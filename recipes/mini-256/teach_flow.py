@@ -58,6 +58,7 @@ RATE = 7e-4
 DECAY = 0.99  # of the moving average
 SAVE_SECONDS, LOG_STEPS = 180, 25
 ASTRAY, LANDMARKS, GAPS, COLOURS, TAUGHT, MIXTURE, STILL, OCCLUSION = 0.5, 20.0, 45.0, 12.0, 25.0, 1.0, 20.0, 2.0
+FOLDED, LEAST_AREA = 1.0, 0.25  # Jacobians of smaller determinants, whose inverse is used, burst now and then
 AGAIN = 4  # one frame in so many is shown a second time, moved
 HELD = 4  # frames of a step whose occlusion map is compared with the checkpoint's
 RIGHT, LEFT = 33, 263  # landmarks of the person's eyes
@@ -217,6 +218,7 @@ def _losses(networks: Networks, before: Networks, taught: Taught) -> dict[str, T
     return {
         "astray": ASTRAY * misplaced(found, taught.keypoints, guidance=0.0),
         "unsteady": inequivariance(found[count:], taught.move.keypoints(found[:count][::AGAIN])),
+        "folded": FOLDED * F.relu(LEAST_AREA - torch.linalg.det(found.jacobian)).sum(1).mean(),
         "landmarks": LANDMARKS * errors.landmarks,
         "gaps": GAPS * errors.gaps,
         "colours": COLOURS * errors.colours,
