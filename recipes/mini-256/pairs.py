@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +33,18 @@ class Batch:
         """Return the driving frame of each frame, in the order of the frames."""
         order = torch.arange(len(self.images)) ^ 1
         return Batch(self.images[order], self.landmarks[order])
+
+
+T = TypeVar("T")
+
+
+def ahead(prepare: Callable[[], T], go_on: Callable[[], bool]) -> Iterator[T]:
+    """Prepare each batch while the one before is learnt from, as long as `go_on`."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(prepare)
+        while go_on():
+            batch, coming = coming.result(), thread.submit(prepare)
+            yield batch
 
 
 class Pairs:

@@ -16,7 +16,6 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,22 +24,22 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from pairs import Batch, Pairs
+from pairs import Batch, Pairs, ahead
 from teach_motion import (
     FULL_SIDE,
     GRADIENT_LIMIT,
-    MIRROR,
     Move,
     descend,
     flow_errors,
     inequivariance,
+    mirrored_keypoints,
     misplaced,
     moved,
     steps,
     targets,
     tinted,
 )
-from teach_windows import unchanged
+from teach_windows import follow, swapped_keypoints, unchanged
 from torch import Tensor
 from training_data import Faces
 from widen import write_checkpoint
@@ -134,7 +133,8 @@ def teach(networks: Networks, faces: Faces, config: Config, target: Path, minute
     for (step, seconds, _), taught in zip(steps(optimizer, RATE, minutes), batches, strict=False):
         losses = _losses(networks, before, taught.to(device))
         descend(optimizer, torch.stack(list(losses.values())).sum(), GRADIENT_LIMIT)
-        _follow(average, networks, min(DECAY, step / (step + 10)))
+        for name, part in networks.parts().items():
+            follow(average.parts()[name].state_dict(), part, min(DECAY, step / (step + 10)))
         sums = {name: sums.get(name, 0.0) + value.item() for name, value in losses.items()}
         if step % LOG_STEPS == 0:
             means = " ".join(f"{name} {value / LOG_STEPS:.3f}" for name, value in sums.items())
@@ -145,15 +145,6 @@ def teach(networks: Networks, faces: Faces, config: Config, target: Path, minute
             saved = time.monotonic()
     if not rank:
         write_checkpoint(average, config, target)
-
-
-@torch.no_grad()
-def _follow(average: Networks, networks: Networks, share: float) -> None:
-    """Let the moving average keep `share` of itself and take the rest from the weights."""
-    for kept, part in zip(average.parts().values(), networks.parts().values(), strict=True):
-        for ours, value in zip(kept.state_dict().values(), part.state_dict().values(), strict=True):
-            if value.is_floating_point():
-                ours.lerp_(value, 1 - share)
 
 
 def _ahead(draw: Pairs, mean: Tensor) -> Iterator[Taught]:
@@ -169,11 +160,7 @@ def _ahead(draw: Pairs, mean: Tensor) -> Iterator[Taught]:
         told = KeyPoints.joined([told, move.keypoints(told[::AGAIN])])
         return Taught(batch, again, move, told, *optical_flow(optical, batch.images))
 
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next_batch)
-        while True:
-            taught, coming = coming.result(), thread.submit(next_batch)
-            yield taught
+    return ahead(next_batch, lambda: True)
 
 
 def optical_flow(optical: cv2.DISOpticalFlow, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -206,7 +193,7 @@ def _losses(networks: Networks, before: Networks, taught: Taught) -> dict[str, T
         occlusion = _occlusion(before, thumbnails[:HELD], sources.images[:HELD])
     found = networks.kp_detector.train()(torch.cat((sources.images, taught.again)))
     network = networks.generator.dense_motion_network.train()
-    motions, inputs = network.candidates(thumbnails, found[:count], _swapped(found[:count]))
+    motions, inputs = network.candidates(thumbnails, found[:count], swapped_keypoints(found[:count]))
     motion = network.combine(motions, network.estimate(inputs))
     flow = motion.deformation.permute(0, 3, 1, 2)
     small = [F.avg_pool2d(batch.images, 2) for batch in (sources, driving)]
@@ -233,11 +220,8 @@ def keypoints(landmarks: Tensor, mean: Tensor) -> KeyPoints:
     """Compute the keypoints of frames that may be mirrored, whose landmarks then kept their numbers."""
     across = torch.tensor([-1.0, 1.0])
     flipped = landmarks[:, RIGHT, 0] > landmarks[:, LEFT, 0]
-    value, jacobian = targets(torch.where(flipped[:, None, None], landmarks * across, landmarks), mean)
-    return KeyPoints(
-        torch.where(flipped[:, None, None], value[:, MIRROR] * across, value),
-        torch.where(flipped[:, None, None, None], jacobian[:, MIRROR] * across[:, None] * across, jacobian),
-    )
+    told = targets(torch.where(flipped[:, None, None], landmarks * across, landmarks), mean)
+    return mirrored_keypoints(KeyPoints(*told), flipped)
 
 
 def surprise(motions: Tensor, mask: Tensor, flow: Tensor, believed: Tensor) -> Tensor:
@@ -262,14 +246,9 @@ def surprise(motions: Tensor, mask: Tensor, flow: Tensor, believed: Tensor) -> T
 def _occlusion(networks: Networks, thumbnails: Tensor, sources: Tensor) -> Tensor:
     """Predict the occlusion maps of frames (B, 3, H, W) that are each other's driving frames."""
     found = networks.kp_detector(sources)
-    motion = networks.generator.dense_motion_network(thumbnails, found, _swapped(found))
+    motion = networks.generator.dense_motion_network(thumbnails, found, swapped_keypoints(found))
     occlusion: Tensor = motion.occlusion_map
     return occlusion
-
-
-def _swapped(found: KeyPoints) -> KeyPoints:
-    order = torch.arange(len(found)) ^ 1
-    return KeyPoints(found.value[order], None if found.jacobian is None else found.jacobian[order])
 
 
 if __name__ == "__main__":

@@ -490,14 +490,16 @@ class Move:
 def mirrored(images: Tensor, wanted: KeyPoints, random: torch.Generator) -> tuple[Tensor, KeyPoints]:
     """Mirror half of the images (B, 3, H, W) with their keypoints."""
     flipped = torch.rand(len(images), generator=random) < 0.5
+    return torch.where(flipped[:, None, None, None], images.flip(3), images), mirrored_keypoints(wanted, flipped)
+
+
+def mirrored_keypoints(points: KeyPoints, flipped: Tensor) -> KeyPoints:
+    """Mirror the keypoints of those frames that are `flipped` (B,)."""
     across = torch.tensor([-1.0, 1.0])
-    turned = wanted.jacobian[:, MIRROR] * across[:, None] * across  # flipped before and after
-    return (
-        torch.where(flipped[:, None, None, None], images.flip(3), images),
-        KeyPoints(
-            torch.where(flipped[:, None, None], wanted.value[:, MIRROR] * across, wanted.value),
-            torch.where(flipped[:, None, None, None], turned, wanted.jacobian),
-        ),
+    turned = points.jacobian[:, MIRROR] * across[:, None] * across  # flipped before and after
+    return KeyPoints(
+        torch.where(flipped[:, None, None], points.value[:, MIRROR] * across, points.value),
+        torch.where(flipped[:, None, None, None], turned, points.jacobian),
     )
 
 

@@ -19,7 +19,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from pairs import Batch, Pairs
+from pairs import Batch, Pairs, ahead
 from patches import PatchDiscriminator, judged, matched, texture_difference
 from teach_motion import agreed, average_gradients, flow_errors
 from torch import Tensor, nn
@@ -78,7 +77,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--until", type=float, help="seconds since 1970 at which to stop; the rate fades towards it")
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--anywhere", type=int, default=ANYWHERE, help="one step in so many decodes any part")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -93,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     minutes = arguments.minutes
     if arguments.until is not None:
         minutes = (arguments.until - time.time() + run.seconds) / 60
-    teach(run, Faces.open(arguments.cache), likeness, minutes, arguments.pairs, arguments.anywhere)
+    teach(run, Faces.open(arguments.cache), likeness, minutes, arguments.pairs)
 
 
 @dataclass
@@ -172,13 +170,18 @@ class Run:
         self.networks.generator.load_state_dict(current)
         (self.folder / "model.new").replace(self.folder / "model.pth.tar")
 
-    @torch.no_grad()
     def follow(self) -> None:
         """Let the moving average follow the weights."""
         share = min(DECAY, (self.step + 1) / (self.step + 10))
-        for key, value in self.networks.generator.state_dict().items():
-            if value.is_floating_point():
-                self.average[key].lerp_(value, 1 - share)
+        follow(self.average, self.networks.generator, share)
+
+
+@torch.no_grad()
+def follow(average: dict[str, Tensor], network: nn.Module, share: float) -> None:
+    """Let a moving average of a network's weights keep `share` of itself and take the rest from the network."""
+    for key, value in network.state_dict().items():
+        if value.is_floating_point():
+            average[key].lerp_(value, 1 - share)
 
 
 def _groups(generator: Generator) -> list[dict[str, Any]]:
@@ -209,7 +212,7 @@ class Likeness(nn.Module):
         return torch.stack(features).sum() + EDGES * edges
 
 
-def teach(run: Run, faces: Faces, likeness: Likeness, minutes: float, pairs: int, anywhere: int) -> None:
+def teach(run: Run, faces: Faces, likeness: Likeness, minutes: float, pairs: int) -> None:
     """Train until the time of all runs is up."""
     rank = dist.get_rank() if dist.is_initialized() else 0
     draw = Pairs(faces, seed=run.step + rank)
@@ -220,7 +223,7 @@ def teach(run: Run, faces: Faces, likeness: Likeness, minutes: float, pairs: int
     for batch in _ahead(draw, pairs, lambda: run.seconds < 60 * minutes):
         done = run.seconds / (60 * minutes)
         _set_rates(run, done)
-        losses = _step(run, batch, likeness, random, anywhere, late=done > LATE and anywhere > 1)
+        losses = _step(run, batch, likeness, random, late=done > LATE)
         run.step += 1
         run.seconds = agreed(time.monotonic() - began)
         run.follow()
@@ -247,11 +250,7 @@ def _ahead(draw: Pairs, pairs: int, go_on: Callable[[], bool]) -> Iterator[Batch
         stills = int(random.random() < STILLS and pairs > 1)
         return draw.draw(pairs - stills, stills)
 
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next_batch)
-        while go_on():
-            batch, coming = coming.result(), thread.submit(next_batch)
-            yield batch
+    return ahead(next_batch, go_on)
 
 
 def _set_rates(run: Run, done: float) -> None:
@@ -261,19 +260,17 @@ def _set_rates(run: Run, done: float) -> None:
         group["lr"] = share * group["rate"]
 
 
-def _step(
-    run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, anywhere: int, *, late: bool
-) -> dict[str, float]:
+def _step(run: Run, batch: Batch, likeness: Likeness, random: torch.Generator, *, late: bool) -> dict[str, float]:
     """Take one step with the generator and, late, one with the discriminator; returns the weighted losses."""
     generator = run.networks.generator
     sources = _moved_to(batch, run.device)
     driving = sources.swapped()
-    kinds: tuple[Kind, ...] = ("any",) if run.step % anywhere == 0 else ("mouth", "eyes")
+    kinds: tuple[Kind, ...] = ("any",) if run.step % ANYWHERE == 0 else ("mouth", "eyes")
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.halved):
         with torch.no_grad(), torch.autocast(run.device.type, enabled=False):
             found: KeyPoints = run.networks.kp_detector(sources.images)
             encoded = generator.encode(sources.images)  # its layers are good, and the rest needs the time more
-        motion = generator.motion(encoded, found, _swapped(found))
+        motion = generator.motion(encoded, found, swapped_keypoints(found))
         losses = _motion_losses(motion, sources, driving, mask_mouths=late)
         prepared = prepare(generator, encoded, motion)
         seen: list[tuple[Tensor, Tensor]] = []
@@ -303,7 +300,8 @@ def _moved_to(batch: Batch, device: torch.device) -> Batch:
     )
 
 
-def _swapped(points: KeyPoints) -> KeyPoints:
+def swapped_keypoints(points: KeyPoints) -> KeyPoints:
+    """Return the keypoints of the driving frame of each frame, in the order of the frames."""
     order = torch.arange(len(points), device=points.value.device) ^ 1
     return KeyPoints(points.value[order], None if points.jacobian is None else points.jacobian[order])
 

@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         widen.main(_words(options.checkpoint, HERE / "second-round.yaml", wider))
     device = ("--device", options.device)
     if not flow.exists():
-        teach_flow.main(_words(cache, wider, flow, "--minutes", FLOW * options.minutes, *device))
+        unfinished = work / "unfinished.pth.tar"
+        teach_flow.main(_words(cache, wider, unfinished, "--minutes", FLOW * options.minutes, *device))
+        unfinished.replace(flow)
     training = ("--minutes", (1 - FLOW) * options.minutes, "--pairs", options.pairs, *device)
     teach_windows.main(_words(cache, perceptual, flow, work / "round", *training))
     results = ("--people", options.people, "--json", work / "figures.json", "--sheet", work / "sheet.png")
